@@ -1,0 +1,1 @@
+"""Stages of the conversion: PyTorch to a proved int8 .tflite."""

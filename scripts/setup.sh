@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Sets up what the bridge needs: Debian packages, then Python packages in .venv. Quick when done.
+#   bash scripts/setup.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+debian=(gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm
+        cmake ninja-build gcc g++ python3-venv)
+tools=(arm-none-eabi-gcc qemu-system-arm cmake ninja gcc g++)
+
+missing=()
+for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+[ -e /usr/lib/arm-none-eabi/newlib/libc.a ] || missing+=(newlib)
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "setup: installing Debian packages (missing: ${missing[*]})"
+  install="apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${debian[*]}"
+  if [ "$(id -u)" = 0 ]; then bash -c "$install" >/dev/null
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo bash -c "$install" >/dev/null
+  elif command -v sudo >/dev/null && [ -t 0 ]; then sudo bash -c "$install" >/dev/null
+  else
+    echo "setup: not root and no sudo. Run this line as root, then start again:" >&2
+    echo "  $install" >&2
+    exit 1
+  fi
+fi
+
+python=${PYTHON:-python3}
+"$python" - <<'PY' || exit 1
+import sys
+if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+    sys.exit(f"setup: Python {sys.version.split()[0]} found, 3.10 to 3.12 needed; "
+             "name another with PYTHON=python3.11 bash scripts/setup.sh")
+PY
+
+stamp=.venv/.bridge-$(cat pyproject.toml scripts/constraints.txt | sha256sum | cut -c1-16)
+if [ ! -e "$stamp" ]; then
+  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  echo "setup: installing Python packages into .venv (about 3.5 GB; two to five minutes)"
+  .venv/bin/python -m pip install -q --disable-pip-version-check \
+    -c scripts/constraints.txt -e '.[dev]' 2> >(grep -v '^WARNING: Location' >&2)
+  touch "$stamp"
+fi
+echo "setup: ready ($(.venv/bin/tflm-bridge --version))"

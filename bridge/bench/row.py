@@ -1,0 +1,84 @@
+"""One row of the comparison: one engine on one core, or the reason why it could not run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one engine on one core; None where a figure does not apply.
+
+    Attributes:
+        model: the bundle's model name.
+        engine: one of :data:`bridge.bench.engines.ENGINES`.
+        core: the emulated core, or ``host``.
+        accuracy: share of correct classes over the bundle's samples, 0 to 1.
+        bit_exact: outputs equal to the TFLM interpreter's byte for byte; None for float engines,
+            which are not meant to be.
+        samples: how many real inputs were run.
+        flash_code: linked code bytes minus an empty firmware's.
+        flash_weights: linked bytes of weights, biases and per-channel tables.
+        ram_arena: activation memory in bytes, without scratch.
+        ram_scratch: kernel scratch in bytes.
+        ram_stack: high-water mark of the stack during one inference, bytes.
+        ram_static: linked .data and .bss beside the arena, minus an empty firmware's, bytes.
+        instructions: of one inference, exact.
+        cycles_modelled: best, low and high estimate of a timing model; no silicon.
+        baseline: the engine that ratios of this row refer to.
+        kernels: which kernel library was linked, with its version.
+        note: a remark; where the row could not run, the reason and what to do.
+    """
+
+    model: str
+    engine: str
+    core: str
+    accuracy: float | None = None
+    bit_exact: bool | None = None
+    samples: int = 0
+    flash_code: int | None = None
+    flash_weights: int | None = None
+    ram_arena: int | None = None
+    ram_scratch: int | None = None
+    ram_stack: int | None = None
+    ram_static: int | None = None
+    instructions: int | None = None
+    layer_instructions: tuple[int, ...] = ()
+    cycles_modelled: tuple[int, int, int] | None = None
+    baseline: str = ""
+    kernels: str = ""
+    note: str = ""
+
+    @property
+    def flash_total(self) -> int | None:
+        """Code and weights, bytes."""
+        if self.flash_code is None or self.flash_weights is None:
+            return None
+        return self.flash_code + self.flash_weights
+
+    @property
+    def ram_total(self) -> int | None:
+        """Arena, scratch, stack and static data, bytes."""
+        if self.ram_arena is None:
+            return None
+        parts = (self.ram_arena, self.ram_scratch, self.ram_stack, self.ram_static)
+        return sum(part or 0 for part in parts)
+
+    @property
+    def ran(self) -> bool:
+        """Whether the engine ran to its end."""
+        return self.samples > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The row under the names that ``bench --json`` promises."""
+        values = asdict(self)
+        cycles = values.pop("cycles_modelled")
+        flash = {part: values.pop(f"flash_{part}") for part in ("code", "weights")}
+        ram = {part: values.pop(f"ram_{part}") for part in ("arena", "scratch", "stack", "static")}
+        return {
+            **values,
+            "flash_bytes": {**flash, "total": self.flash_total},
+            "ram_bytes": {**ram, "total": self.ram_total},
+            "cycles_modelled": cycles and dict(zip(("best", "low", "high"), cycles, strict=True)),
+        }

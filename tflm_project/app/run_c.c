@@ -1,0 +1,54 @@
+/* Runs a network in plain C over every input of "inputs.bin" and writes "outputs.bin", on an
+ * emulated board. What was measured goes out as one `key=value` line each.
+ */
+#include <stdalign.h>
+#include <stdint.h>
+
+#include "model_under_test.h"
+#include "semihost.h"
+#include "stack.h"
+
+#define BUFFER __attribute__((section(".buffers"))) alignas(16)
+
+BUFFER uint8_t runner_arena[MUT_ARENA_BYTES];
+BUFFER uint8_t runner_input[MUT_INPUT_BYTES];
+BUFFER uint8_t runner_output[MUT_OUTPUT_BYTES];
+
+/* The counter starts at the first symbol and stops at the second. */
+__attribute__((noinline, used)) void bench_begin(void) { __asm volatile("" ::: "memory"); }
+__attribute__((noinline, used)) void bench_end(void) { __asm volatile("" ::: "memory"); }
+__attribute__((noinline, used)) void snn_layer_mark(void) { __asm volatile("" ::: "memory"); }
+
+int main(void)
+{
+    const int32_t in = semihost_open("inputs.bin", SEMIHOST_READ);
+    const int32_t out = semihost_open("outputs.bin", SEMIHOST_WRITE);
+    uint32_t runs = 0;
+    if (in < 0 || out < 0) {
+        semihost_line("error", "files");
+        return 1;
+    }
+    while (semihost_read(in, runner_input, sizeof runner_input) == sizeof runner_input) {
+        int status;
+        if (runs == 0) {
+            stack_paint();
+            bench_begin();
+            status = mut_invoke(runner_input, runner_output, runner_arena);
+            bench_end();
+            semihost_value("stack", stack_used());
+        } else {
+            status = mut_invoke(runner_input, runner_output, runner_arena);
+        }
+        if (status != 0) {
+            semihost_value("invoke_status", (uint32_t)status);
+            return 2;
+        }
+        if (semihost_write(out, runner_output, sizeof runner_output) != 0) {
+            semihost_line("error", "write");
+            return 1;
+        }
+        runs++;
+    }
+    semihost_value("runs", runs);
+    return 0;
+}

@@ -1,0 +1,1 @@
+"""From the int8 graph to C: a plan for every layer, then sources."""

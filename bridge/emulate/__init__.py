@@ -1,0 +1,7 @@
+"""Real firmware on an emulated core: outputs, exact instruction counts, stack."""
+
+from bridge.emulate.cores import CORES, Core
+from bridge.emulate.plugin import Block, Counts
+from bridge.emulate.run import Run, run
+
+__all__ = ["CORES", "Block", "Core", "Counts", "Run", "run"]

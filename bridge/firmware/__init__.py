@@ -1,0 +1,1 @@
+"""From generated sources to a linked firmware, and what it costs in flash and RAM."""

@@ -1,0 +1,51 @@
+"""The emulated cores: which QEMU machine runs which Cortex-M."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.errors import InputError
+
+
+@dataclass(frozen=True)
+class Core:
+    """One Cortex-M as QEMU emulates it.
+
+    Attributes:
+        name: GCC's ``-mcpu`` name.
+        machine: QEMU's machine.
+        note: what differs from a real part of that core.
+    """
+
+    name: str
+    machine: str
+    note: str = ""
+
+
+CORES = {
+    core.name: core
+    for core in (
+        Core(
+            "cortex-m0",
+            "mps2-an385",
+            "ARMv6-M code on the M3 machine with unaligned access trapped: QEMU's own M0 board "
+            "has 16 kB of RAM",
+        ),
+        Core("cortex-m3", "mps2-an385"),
+        Core("cortex-m4", "mps2-an386"),
+        Core("cortex-m7", "mps2-an500"),
+        Core("cortex-m33", "mps2-an505"),
+        Core("cortex-m55", "mps3-an547"),
+    )
+}
+
+
+def core(name: str) -> Core:
+    """A core by name.
+
+    Raises:
+        InputError: there is no such core.
+    """
+    if name not in CORES:
+        raise InputError(f"unknown core {name!r}", hint=f"one of: {', '.join(CORES)}")
+    return CORES[name]

@@ -1,0 +1,143 @@
+"""Build firmware around a network, with CMake, for one emulated core."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.bundle import write_atomic
+from bridge.compile.program import CProgram
+from bridge.errors import BuildError
+from bridge.firmware.cmsis_nn import find_cmsis_nn
+from bridge.firmware.toolchain import require
+from bridge.paths import tflm_project
+
+_EMPTY_HEADER = """/* A runner without a network: what every firmware costs before one is added. */
+#define MUT_ARENA_BYTES 16
+#define MUT_INPUT_BYTES 16
+#define MUT_OUTPUT_BYTES 16
+static inline int mut_invoke(const void *input, void *output, void *arena)
+{
+    (void)input;
+    (void)output;
+    (void)arena;
+    return 0;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A linked firmware.
+
+    Attributes:
+        elf: the linked file, with symbols.
+        core: what it was compiled for.
+        kernels: the kernel libraries that were linked, in words.
+    """
+
+    elf: Path
+    core: str
+    kernels: str = ""
+
+
+def build_c(program: CProgram, core: str, out: Path, *, trace: bool = False) -> Firmware:
+    """Build a network in plain C.
+
+    Args:
+        program: the generated sources.
+        core: for example ``cortex-m4``.
+        out: a folder to build in; it is made.
+        trace: mark each layer's start, for counts per layer.
+
+    Raises:
+        ToolchainError: compiler, CMake or CMSIS-NN is not there.
+        BuildError: the compiler or linker refused, or the network doesn't fit the board.
+    """
+    options = {"BRIDGE_LIBRARIES": ";".join(program.library)}
+    kernels = ["sparse_nn"] if "sparse_nn" in program.library else []
+    if "cmsis_nn" in program.library:
+        cmsis = find_cmsis_nn()
+        options |= {"CMSIS_NN_SOURCE": str(cmsis.source), "CMSIS_CORE": str(cmsis.core)}
+        kernels.append(cmsis.label)
+    defines = [*program.defines, *(["SNN_TRACE"] if trace else [])]
+    options["BRIDGE_DEFINES"] = ";".join(defines)
+    files = {**program.files, "model_under_test.h": under_test_header(program)}
+    return Firmware(_build(core, "c", files, options, out), core, ", ".join(kernels))
+
+
+def build_empty(core: str, out: Path) -> Firmware:
+    """Build the runner without a network: the zero point of every flash and RAM figure."""
+    files = {"model_under_test.h": _EMPTY_HEADER}
+    return Firmware(_build(core, "c", files, {}, out), core)
+
+
+def under_test_header(program: CProgram) -> str:
+    """The small header that joins a generated network to the runner's single buffers."""
+    name = program.prefix.upper()
+    lines = [f'#include "{program.prefix}.h"', ""]
+    for side, count in (("INPUT", program.input_count), ("OUTPUT", program.output_count)):
+        sizes = " + ".join(f"{name}_{side}{i}_SIZE" for i in range(count))
+        lines.append(f"#define MUT_{side}_BYTES ({sizes})")
+    lines += [
+        f"#define MUT_ARENA_BYTES {name}_ARENA_SIZE",
+        "static inline int mut_invoke(const void *input, void *output, void *arena)",
+        "{",
+        f"    const void *inputs[{name}_INPUT_COUNT];",
+        f"    void *outputs[{name}_OUTPUT_COUNT];",
+        "    const unsigned char *from = input;",
+        "    unsigned char *to = output;",
+    ]
+    for i in range(program.input_count):
+        lines += [f"    inputs[{i}] = from;", f"    from += {name}_INPUT{i}_SIZE;"]
+    for i in range(program.output_count):
+        lines += [f"    outputs[{i}] = to;", f"    to += {name}_OUTPUT{i}_SIZE;"]
+    lines += [f"    return {program.prefix}_invoke(inputs, outputs, arena);", "}", ""]
+    return "\n".join(lines)
+
+
+def _build(
+    core: str, app: str, files: Mapping[str, str], options: Mapping[str, str], out: Path
+) -> Path:
+    require("arm-none-eabi-gcc")
+    require("ninja")
+    cmake = require("cmake")
+    generated = out / "generated"
+    for name, content in files.items():
+        write_atomic(generated / name, content)
+    project = tflm_project()
+    definitions = {
+        "BRIDGE_CORE": core,
+        "BRIDGE_APP": app,
+        "BRIDGE_GENERATED": str(generated.resolve()),
+        **options,
+    }
+    _run(
+        [
+            str(cmake), "-S", str(project), "-B", str(out / "build"), "-G", "Ninja",
+            "--toolchain", str(project / "cmake" / "arm-none-eabi.cmake"),
+            *(f"-D{name}={value}" for name, value in definitions.items()),
+        ],
+        core,
+    )  # fmt: skip
+    _run([str(cmake), "--build", str(out / "build")], core)
+    return out / "build" / "firmware.elf"
+
+
+def _run(command: list[str], core: str) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return
+    output = result.stdout + result.stderr
+    if "does not fit into" in output or "will not fit in region" in output:
+        raise BuildError(
+            f"the network does not fit into the memory of the emulated {core} board",
+            hint="choose a core with a larger board, or a smaller network",
+        )
+    told = [line for line in output.splitlines() if "rror" in line or "undefined" in line]
+    raise BuildError(
+        f"building for {core} failed:\n" + "\n".join(f"    {line}" for line in told[:12]),
+        hint="tflm-bridge doctor shows which tools were found",
+    )

@@ -1,0 +1,88 @@
+"""What a network costs in flash and RAM: linked sections minus an empty firmware's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.errors import BuildError
+
+_SHF_ALLOC = 0x2
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes that a network adds to a firmware.
+
+    Attributes:
+        code: machine code and its own constants, and what start-up copies into RAM.
+        weights: the constants of generated files: weights, biases, per-channel tables.
+        ram_static: .data and .bss beside the arena and the runner's buffers.
+    """
+
+    code: int
+    weights: int
+    ram_static: int
+
+    @property
+    def flash(self) -> int:
+        """Code and weights."""
+        return self.code + self.weights
+
+
+def sections(elf: Path) -> dict[str, int]:
+    """The bytes of each section that takes memory on the target.
+
+    Raises:
+        BuildError: the file is no ELF.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        with elf.open("rb") as stream:
+            return {
+                section.name: int(section["sh_size"])
+                for section in ELFFile(stream).iter_sections()
+                if section["sh_flags"] & _SHF_ALLOC
+            }
+    except (OSError, ELFError) as error:
+        raise BuildError(f"{elf} is no readable ELF file: {error}") from None
+
+
+def measure(elf: Path, empty: Path) -> Sizes:
+    """Compare a firmware with an empty one of the same core.
+
+    Args:
+        elf: the firmware with a network.
+        empty: the same runner without one.
+    """
+    ours, theirs = sections(elf), sections(empty)
+    return Sizes(
+        code=_code(ours) - _code(theirs),
+        weights=ours.get(".weights", 0),
+        ram_static=_static(ours) - _static(theirs),
+    )
+
+
+def _code(found: Mapping[str, int]) -> int:
+    ram = {".weights", ".bss", ".buffers"}
+    return sum(size for name, size in found.items() if name not in ram)
+
+
+def _static(found: Mapping[str, int]) -> int:
+    return found.get(".data", 0) + found.get(".bss", 0)
+
+
+def symbols(elf: Path) -> dict[str, int]:
+    """The address of each defined symbol, Thumb bit cleared."""
+    from elftools.elf.elffile import ELFFile
+
+    with elf.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        return {
+            symbol.name: int(symbol["st_value"]) & ~1
+            for symbol in table.iter_symbols()
+            if symbol.name and symbol["st_shndx"] != "SHN_UNDEF"
+        }

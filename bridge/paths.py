@@ -1,0 +1,20 @@
+"""Where the project's C and CMake files stand: in a checkout, or inside the installed package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def tflm_project() -> Path:
+    """The folder ``tflm_project``: firmware, kernels, boards."""
+    installed = _PACKAGE / "_data" / "tflm_project"
+    return installed if installed.is_dir() else _PACKAGE.parent / "tflm_project"
+
+
+def cache_folder() -> Path:
+    """A per-user folder for what is built once and used again (the counting plugin)."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "tflm-bridge"

@@ -1,0 +1,1 @@
+"""Byte formats of weights: our sparse streams and the DECODE tensors of TFLite Micro."""

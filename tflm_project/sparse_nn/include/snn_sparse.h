@@ -1,0 +1,54 @@
+/* Sparse kernels of sparse_nn: convolution and fully connected over int8 weights of which only
+ * the nonzero ones are stored. Same arithmetic as TFLite's reference kernels, byte for byte.
+ *
+ * Every stream is made by the generator on the host (bridge/encode), which folds the input's
+ * zero point into the bias:  bias[o] + input_offset * sum(w[o]).  The kernels therefore multiply
+ * the activations as they are, and padding is written as the zero point.
+ *
+ * What is trusted: streams are constants that the generator made and checked. A build with
+ * SNN_CHECKED defined trusts nothing about a stream: it never reads past the stream's end nor
+ * outside the input, and returns SNN_BAD_STREAM.
+ */
+#ifndef SNN_SPARSE_H
+#define SNN_SPARSE_H
+
+#include "snn_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Format d8: two bytes an entry, (delta, weight). The position starts at 0 for every output
+ * channel; an entry first adds its delta to the position, then multiplies. Positions count the
+ * filter's taps in TFLite's order [height][width][in]. A gap above 255 is bridged by entries
+ * (255, 0): a weight of 0 adds nothing, so the kernel needs no special case. */
+typedef struct {
+    const uint8_t *stream; /* all channels' entries, one after the other */
+    const uint16_t *count; /* entries of each output channel, bridges included */
+    uint32_t size;         /* bytes in stream; read by checked builds alone */
+} snn_stream_d8;
+
+/* Convolution with weights in d8; any stride, dilation and padding, every core.
+ *
+ * bias:    one per output channel, zero point folded in (see above).
+ * scratch: snn_convolve_sparse_s8_get_scratch_size() bytes, any alignment.
+ */
+snn_status snn_convolve_sparse_s8(const int8_t *input, snn_shape input_shape,
+                                  const snn_window *window, const snn_stream_d8 *weights,
+                                  const int32_t *bias, const snn_requant *requant,
+                                  const snn_quant *quant, int8_t *output, snn_shape output_shape,
+                                  void *scratch);
+
+/* Bytes of scratch: four unrolled pixels. */
+int32_t snn_convolve_sparse_s8_get_scratch_size(snn_shape input_shape, const snn_window *window);
+
+/* Fully connected layer with weights in d8: output[o] = sum over inputs. No scratch. */
+snn_status snn_fully_connected_sparse_s8(const int8_t *input, int32_t input_size,
+                                         const snn_stream_d8 *weights, const int32_t *bias,
+                                         const snn_requant *requant, const snn_quant *quant,
+                                         int8_t *output, int32_t output_size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

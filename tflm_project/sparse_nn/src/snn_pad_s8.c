@@ -1,0 +1,15 @@
+#include <string.h>
+
+#include "snn_nn.h"
+
+snn_status snn_pad_s8(const int8_t *input, snn_shape input_shape, int32_t top, int32_t left,
+                      int8_t value, int8_t *output, snn_shape output_shape)
+{
+    const int32_t row = input_shape.w * input_shape.c;
+    memset(output, value, (size_t)(output_shape.h * output_shape.w * output_shape.c));
+    for (int32_t y = 0; y < input_shape.h; ++y) {
+        memcpy(output + ((y + top) * output_shape.w + left) * output_shape.c, input + y * row,
+               (size_t)row);
+    }
+    return SNN_OK;
+}

@@ -12,8 +12,8 @@ static uint32_t *stack_painted_top;
 
 static inline __attribute__((always_inline)) void stack_paint(void)
 {
-    register uint32_t *sp __asm("sp");
-    __asm volatile("" : "=r"(sp));
+    uint32_t *sp;
+    __asm volatile("mov %0, sp" : "=r"(sp));
     stack_painted_top = sp;
     for (volatile uint32_t *at = _stack_limit; at < (volatile uint32_t *)stack_painted_top; at++) {
         *at = STACK_PAINT;

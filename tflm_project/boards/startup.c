@@ -3,7 +3,7 @@
 
 #include "semihost.h"
 
-extern uint32_t _stack_top[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[];
+extern uint32_t _stack_limit[], _stack_top[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[];
 extern void (*__init_array_start[])(void);
 extern void (*__init_array_end[])(void);
 int main(void);
@@ -41,10 +41,13 @@ __attribute__((noreturn)) void reset_handler(void)
     semihost_exit(main());
 }
 
-/* The stacked frame of whoever faulted goes to the report. */
+/* The stacked frame of whoever faulted goes to the report, which gets a fresh stack: the fault
+ * may have been the end of the old one. */
 __attribute__((naked)) void fault_handler(void)
 {
     __asm volatile("mrs r0, msp\n"
+                   "ldr r1, =_stack_top\n"
+                   "msr msp, r1\n"
                    "ldr r1, =fault_report\n"
                    "bx r1\n");
 }
@@ -52,8 +55,10 @@ __attribute__((naked)) void fault_handler(void)
 void fault_report(const uint32_t *frame)
 {
     semihost_line("fault", "hard");
-    semihost_value("fault_pc", frame[6]);
-    semihost_value("fault_lr", frame[5]);
+    if (frame >= _stack_limit && frame + 8 <= _stack_top) { /* else the stack itself was lost */
+        semihost_value("fault_pc", frame[6]);
+        semihost_value("fault_lr", frame[5]);
+    }
     semihost_value("fault_cfsr", REGISTER(0xE000ED28));
     semihost_value("fault_hfsr", REGISTER(0xE000ED2C));
     semihost_value("fault_address", REGISTER(0xE000ED38));

@@ -1,0 +1,172 @@
+"""How a weighted layer can be stored and run: one function a format.
+
+A format turns a :class:`Weighted` layer into the parts of a :class:`~bridge.compile.steps.Step`
+that differ: kernel template, constants, scratch. :data:`FORMATS` is the list that the planner
+chooses from; a new kernel is added here and as a template, nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.compile.steps import Shape, Window
+from bridge.graph.model import Array
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A convolution, depthwise convolution or fully connected layer.
+
+    A fully connected layer is a 1×1 convolution over an image of one pixel.
+
+    Attributes:
+        kind: TFLite's operator name.
+        weights: int8, ``[out, h, w, in / groups]``; depthwise ``[1, h, w, out]``.
+        bias: int32 ``[out]``, or None.
+        input_zero_point: of the activations.
+        source: input shape.
+        target: output shape.
+        window: the sliding window.
+        groups: 1, or the groups of a grouped convolution.
+        core: what it is compiled for.
+    """
+
+    kind: str
+    weights: Array
+    bias: Array | None
+    input_zero_point: int
+    source: Shape
+    target: Shape
+    window: Window
+    groups: int
+    core: str
+
+    @property
+    def macs(self) -> int:
+        """Dense multiply-accumulates of one inference."""
+        taps = self.window.kernel_h * self.window.kernel_w
+        depth = 1 if self.kind == "DEPTHWISE_CONV_2D" else self.source.c // self.groups
+        return self.target.h * self.target.w * self.target.c * taps * depth
+
+    @property
+    def sparsity(self) -> float:
+        """Share of weights that are zero."""
+        return 1.0 - float(np.count_nonzero(self.weights)) / max(self.weights.size, 1)
+
+    @property
+    def one_pixel(self) -> bool:
+        """Whether it is a plain matrix times vector."""
+        w = self.window
+        return (
+            self.kind == "FULLY_CONNECTED"
+            and self.source.h == self.source.w == 1
+            and w.kernel_h == w.kernel_w == 1
+        )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A layer in one format.
+
+    Attributes:
+        kernel: the template that calls it.
+        function: the C function, for tables.
+        constants: arrays for flash, without requantization tables.
+        scratch: bytes.
+    """
+
+    kernel: str
+    function: str
+    constants: Mapping[str, Array]
+    scratch: int = 0
+
+
+def dense(layer: Weighted) -> Stored:
+    """Every weight stored; the portable kernels."""
+    function = {
+        "CONV_2D": "convolve_s8",
+        "DEPTHWISE_CONV_2D": "depthwise_convolve_s8",
+        "FULLY_CONNECTED": "fully_connected_s8" if layer.one_pixel else "convolve_s8",
+    }[layer.kind]
+    return Stored(function, f"snn_{function}", _dense_constants(layer))
+
+
+def cmsis_nn(layer: Weighted) -> Stored | None:
+    """Every weight stored; CMSIS-NN's kernels. None where CMSIS-NN 4 has none."""
+    constants = _dense_constants(layer)
+    # CMSIS-NN's own Prepare passes a bias always; a missing one is all zero.
+    constants.setdefault("bias", np.zeros(layer.target.c, dtype=np.int32))
+    w = layer.window
+    mve = layer.core == "cortex-m55"
+    if layer.kind == "DEPTHWISE_CONV_2D":
+        if layer.window.dilation_h != 1 or layer.window.dilation_w != 1:
+            return None
+        # arm_depthwise_conv_s8_opt_get_buffer_size: blocks of 124 channels with MVE.
+        size = w.kernel_h * w.kernel_w * (4 * 124 if mve else 2 * layer.source.c)
+        return Stored("cmsis_depthwise_s8", "arm_depthwise_conv_wrapper_s8", constants, size)
+    if layer.groups != 1:
+        return None
+    column = w.kernel_h * w.kernel_w * layer.source.c
+    pointwise = (
+        w.kernel_h == w.kernel_w == w.stride_h == w.stride_w == 1
+        and w.pad_top == w.pad_left == 0
+        and layer.source.c % 4 == 0
+    )
+    # arm_convolve_s8_get_buffer_size: two int16 columns, or four padded int8 ones with MVE.
+    size = 0 if pointwise else 4 * -(-column // 8) * 8
+    return Stored("cmsis_convolve_s8", "arm_convolve_wrapper_s8", constants, size)
+
+
+def d8(layer: Weighted) -> Stored | None:
+    """Nonzero weights as (delta, weight) pairs; see ``bridge.encode.streams``."""
+    if layer.kind == "DEPTHWISE_CONV_2D" or layer.groups != 1:
+        return None
+    from bridge.encode.streams import fold_zero_point, pack_d8
+
+    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+    packed = pack_d8(matrix)
+    constants = {
+        "stream": packed.stream,
+        "count": packed.count,
+        "bias": fold_zero_point(matrix, layer.bias, layer.input_zero_point),
+    }
+    if layer.one_pixel:
+        return Stored("fully_connected_d8", "snn_fully_connected_sparse_s8", constants)
+    # snn_convolve_sparse_s8_get_scratch_size: four unrolled pixels.
+    scratch = 4 * layer.window.kernel_h * layer.window.kernel_w * layer.source.c
+    return Stored("convolve_d8", "snn_convolve_sparse_s8", constants, scratch)
+
+
+def _dense_constants(layer: Weighted) -> dict[str, Array]:
+    constants = {"weights": layer.weights}
+    if layer.bias is not None:
+        constants["bias"] = layer.bias
+    return constants
+
+
+FORMATS: Mapping[str, Callable[[Weighted], Stored | None]] = {"dense": dense, "d8": d8}
+"""The planner's choice for ``c-sparse``, by name."""
+
+
+def choose(layer: Weighted) -> tuple[str, Stored, str]:
+    """The format for one layer.
+
+    Returns:
+        Its name, the stored layer, and the reason in words.
+    """
+    stored = dense(layer)
+    sparse = d8(layer)
+    if sparse is None:
+        return "dense", stored, f"{layer.kind} has no sparse kernel"
+    ours, theirs = bytes_of(sparse), bytes_of(stored)
+    if ours < theirs:
+        return "d8", sparse, f"{ours} B instead of {theirs} B"
+    return "dense", stored, f"sparse would take {ours} B instead of {theirs} B"
+
+
+def bytes_of(stored: Stored) -> int:
+    """Flash of a stored layer, requantization tables left out (the same in every format)."""
+    return sum(int(array.nbytes) for array in stored.constants.values())

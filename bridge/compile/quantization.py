@@ -1,0 +1,111 @@
+"""Fixed-point parameters, computed as TFLite Micro's Prepare() computes them.
+
+Sources: tensorflow/lite/kernels/internal/quantization_util.cc and kernel_util.cc.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bridge.graph import Quantization, Tensor
+
+INT8_MIN, INT8_MAX = -128, 127
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """A real multiplier as a Q31 integer and a shift (positive: left).
+
+    Returns:
+        ``(multiplier, shift)`` with ``real ≈ multiplier * 2**(shift - 31)``.
+    """
+    if real == 0.0:
+        return 0, 0
+    mantissa, shift = math.frexp(real)
+    # TfLiteRound rounds half away from zero; Python's round() to even.
+    fixed = math.floor(mantissa * (1 << 31) + 0.5)
+    if fixed == 1 << 31:
+        fixed //= 2
+        shift += 1
+    return (0, 0) if shift < -31 else (fixed, shift)
+
+
+def per_channel(
+    source: Quantization, weights: Quantization, target: Quantization, channels: int
+) -> tuple[list[int], list[int]]:
+    """Multiplier and shift of each output channel of a weighted layer."""
+    scales = weights.scales if len(weights.scales) == channels else weights.scales * channels
+    pairs = [quantize_multiplier(source.scale * scale / target.scale) for scale in scales]
+    return [multiplier for multiplier, _ in pairs], [shift for _, shift in pairs]
+
+
+def per_tensor(
+    source: Quantization, weights: Quantization, target: Quantization, channels: int
+) -> tuple[list[int], list[int]]:
+    """The same where the weights have one scale: TFLM multiplies the scales in float32."""
+    product = float(np.float32(source.scale) * np.float32(weights.scale))
+    multiplier, shift = quantize_multiplier(product / target.scale)
+    return [multiplier] * channels, [shift] * channels
+
+
+def activation_range(name: str, target: Quantization) -> tuple[int, int]:
+    """The int8 bounds of a fused activation.
+
+    Args:
+        name: TFLite's name, for example ``RELU6``.
+        target: the output's quantization.
+    """
+
+    def quantize(value: float) -> int:
+        ratio = float(np.float32(value) / np.float32(target.scale))
+        rounded = math.floor(abs(ratio) + 0.5) * (1 if ratio >= 0 else -1)
+        return target.zero_point + int(rounded)
+
+    low, high = INT8_MIN, INT8_MAX
+    if name in {"RELU", "RELU6"}:
+        low = max(low, quantize(0.0))
+    if name == "RELU6":
+        high = min(high, quantize(6.0))
+    if name == "RELU_N1_TO_1":
+        low, high = max(low, quantize(-1.0)), min(high, quantize(1.0))
+    return low, high
+
+
+def softmax_parameters(beta: float, scale: float) -> tuple[int, int, int]:
+    """Multiplier, left shift and lowest difference of a fixed-point softmax."""
+    integer_bits = 5
+    real = min(beta * scale * (1 << (31 - integer_bits)), float((1 << 31) - 1))
+    multiplier, left_shift = quantize_multiplier(real)
+    radius = ((1 << integer_bits) - 1) * (1 << (31 - integer_bits)) / (1 << left_shift)
+    return multiplier, left_shift, -math.floor(radius)
+
+
+def add_parameters(first: Tensor, second: Tensor, target: Tensor) -> dict[str, int]:
+    """The fields of ``snn_elementwise`` for an addition."""
+    a, b, out = (quantization(tensor) for tensor in (first, second, target))
+    twice = 2.0 * max(a.scale, b.scale)
+    left_shift = 20
+    multiplier1, shift1 = quantize_multiplier(a.scale / twice)
+    multiplier2, shift2 = quantize_multiplier(b.scale / twice)
+    output_multiplier, output_shift = quantize_multiplier(twice / ((1 << left_shift) * out.scale))
+    return {
+        "offset1": -a.zero_point, "multiplier1": multiplier1, "shift1": shift1,
+        "offset2": -b.zero_point, "multiplier2": multiplier2, "shift2": shift2,
+        "output_offset": out.zero_point,
+        "output_multiplier": output_multiplier, "output_shift": output_shift,
+        "left_shift": left_shift,
+    }  # fmt: skip
+
+
+def quantization(tensor: Tensor) -> Quantization:
+    """A tensor's quantization, which must be there.
+
+    Raises:
+        ModelError: it has none.
+    """
+    from bridge.errors import ModelError
+
+    if tensor.quantization is None:
+        raise ModelError(f"tensor {tensor.name!r} is not quantized", hint="convert to full int8")
+    return tensor.quantization

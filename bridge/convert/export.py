@@ -1,0 +1,60 @@
+"""PyTorch → ONNX with a free batch, by the dynamo exporter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from bridge.convert.quiet import quiet
+from bridge.errors import ModelError
+
+
+def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
+    """Export a module, or a loaded ``.pt2`` program, to ONNX.
+
+    Args:
+        network: an ``nn.Module`` in eval mode, or a ``torch.export.ExportedProgram``.
+        shapes: one per input, without the batch, as the network takes them.
+
+    Returns:
+        an ``onnx.ModelProto`` whose first axis is free on every input.
+
+    Raises:
+        ModelError: PyTorch can't export it; with PyTorch's own last words.
+    """
+    import torch
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    generator = torch.Generator().manual_seed(0)
+    examples = tuple(torch.randn(2, *shape, generator=generator) for shape in shapes)
+    with quiet():
+        try:
+            if isinstance(network, torch.export.ExportedProgram):
+                program = torch.onnx.export(network, dynamo=True, verbose=False)
+            else:
+                batch = torch.export.Dim("batch", min=1)
+                program = torch.onnx.export(
+                    network,
+                    examples,
+                    dynamo=True,
+                    dynamic_shapes=tuple({0: batch} for _ in shapes),
+                    verbose=False,
+                )
+        except Exception as error:
+            raise ModelError(
+                f"PyTorch can't export the network: {_reason(error)}",
+                hint="its forward must work on any batch size, without Python branches on "
+                "tensor values",
+            ) from error
+        if program is None:
+            raise ModelError("PyTorch's exporter returned nothing")
+        return program.model_proto
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:300] if lines else ''}"

@@ -1,0 +1,1 @@
+"""ONNX → trainable Keras layers, op by op, with layouts tracked."""

@@ -1,0 +1,124 @@
+"""The named data sets: one ships inside scikit-learn, the others are looked for on this machine.
+
+Nothing is downloaded. ``BRIDGE_DATA`` names a further folder with the .npz files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bridge.data import Array, Dataset
+from bridge.errors import DataError
+
+
+def digits() -> Dataset:
+    """scikit-learn's 1,797 handwritten digits, 8×8 enlarged bilinearly to 28×28, in [0, 1]."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = _resize(bunch.images.astype(np.float32) / 16.0, 28)[..., None]
+    order = np.random.default_rng(0).permutation(len(images))
+    images, labels = images[order], bunch.target[order].astype(np.int64)
+    return Dataset(
+        "digits",
+        images[:1400],
+        labels[:1400],
+        images[1400:],
+        labels[1400:],
+        note="UCI optical recognition of handwritten digits, inside scikit-learn, "
+        "8×8 enlarged to 28×28",
+    )
+
+
+def _resize(images: Array, size: int) -> Array:
+    """Bilinear with half-pixel centres; [N, h, w] → [N, size, size]."""
+
+    def matrix(n: int) -> Array:
+        at = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+        low = np.floor(at).astype(int)
+        high = np.minimum(low + 1, n - 1)
+        m = np.zeros((size, n), np.float32)
+        m[np.arange(size), low] += 1 - (at - low)
+        m[np.arange(size), high] += at - low
+        return m
+
+    rows, columns = matrix(images.shape[1]), matrix(images.shape[2])
+    return np.einsum("ih,nhw,jw->nij", rows, images, columns).astype(np.float32)
+
+
+def _file(name: str, file: str, keras: str = "") -> Path:
+    """Find a data file: BRIDGE_DATA, ../shared/data beside the project, the Keras cache."""
+    places = [
+        Path(os.environ["BRIDGE_DATA"]) / file if "BRIDGE_DATA" in os.environ else None,
+        Path(__file__).resolve().parents[2] / "shared" / "data" / file,
+        Path.cwd().parent / "shared" / "data" / file,
+        Path.home() / ".keras" / "datasets" / keras if keras else None,
+    ]
+    for place in places:
+        if place is not None and place.is_file():
+            return place
+    raise DataError(
+        f"the data set {name} is not on this machine ({file} was looked for)",
+        hint="put it into ../shared/data, or name its folder in BRIDGE_DATA; "
+        "'digits' needs no file",
+    )
+
+
+def _read(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {k: archive[k] for k in archive.files}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} can't be read as .npz: {error}") from None
+
+
+def mnist() -> Dataset:
+    """MNIST, 60,000 + 10,000 digits, 28×28×1 in [0, 1]."""
+    d = _read(_file("mnist", "mnist.npz", "mnist.npz"))
+    return Dataset(
+        "mnist",
+        d["x_train"].astype(np.float32)[..., None] / 255.0,
+        d["y_train"].astype(np.int64),
+        d["x_test"].astype(np.float32)[..., None] / 255.0,
+        d["y_test"].astype(np.int64),
+        note="MNIST, LeCun et al. 1998",
+    )
+
+
+def cifar10_subset() -> Dataset:
+    """A class-balanced part of CIFAR-10: 15,000 + 5,000 colour images 32×32×3 in [0, 1]."""
+    d = _read(_file("cifar10-subset", "cifar10_subset.npz"))
+    return Dataset(
+        "cifar10-subset",
+        d["x_train"].astype(np.float32) / 255.0,
+        d["y_train"].astype(np.int64),
+        d["x_test"].astype(np.float32) / 255.0,
+        d["y_test"].astype(np.int64),
+        note="a class-balanced subset of CIFAR-10, Krizhevsky 2009",
+    )
+
+
+def har_subset() -> Dataset:
+    """A third of UCI HAR: 2,400 + 950 windows of 128 steps × 9 sensor channels, 6 activities."""
+    d = _read(_file("har-subset", "uci_har_subset.npz"))
+    return Dataset(
+        "har-subset",
+        d["x_train"].astype(np.float32),
+        d["y_train"].astype(np.int64),
+        d["x_test"].astype(np.float32),
+        d["y_test"].astype(np.int64),
+        note="a class-proportional third of UCI HAR, Anguita et al. 2013",
+    )
+
+
+NAMED: dict[str, Callable[[], Dataset]] = {
+    "digits": digits,
+    "mnist": mnist,
+    "cifar10-subset": cifar10_subset,
+    "har-subset": har_subset,
+}
+"""Every named data set, by name."""

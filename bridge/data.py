@@ -86,10 +86,12 @@ def load(name: str, *, layout: str = "channels-last") -> Dataset:
     """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}", hint=f"one of {', '.join(LAYOUTS)}")
+    from bridge.data_standin import STAND_INS
     from bridge.datasets import NAMED
 
-    if name in NAMED:
-        return NAMED[name]()
+    named = {**NAMED, **STAND_INS}
+    if name in named:
+        return named[name]()
     if ":" in name:
         file, _, attribute = name.rpartition(":")
         function = attribute_of(Path(file), attribute)
@@ -105,7 +107,7 @@ def load(name: str, *, layout: str = "channels-last") -> Dataset:
         return from_user(value, name=attribute, layout=layout)
     raise DataError(
         f"unknown data set {name!r}",
-        hint=f"one of {', '.join(sorted(NAMED))}, or your own as file.py:function",
+        hint=f"one of {', '.join(sorted(named))}, or your own as file.py:function",
     )
 
 

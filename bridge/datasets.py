@@ -36,18 +36,19 @@ def digits() -> Dataset:
 
 def _resize(images: Array, size: int) -> Array:
     """Bilinear with half-pixel centres; [N, h, w] → [N, size, size]."""
+    rows, columns = interpolation(images.shape[1], size), interpolation(images.shape[2], size)
+    return np.matmul(np.matmul(rows, images), columns.T)
 
-    def matrix(n: int) -> Array:
-        at = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
-        low = np.floor(at).astype(int)
-        high = np.minimum(low + 1, n - 1)
-        m = np.zeros((size, n), np.float32)
-        m[np.arange(size), low] += 1 - (at - low)
-        m[np.arange(size), high] += at - low
-        return m
 
-    rows, columns = matrix(images.shape[1]), matrix(images.shape[2])
-    return np.einsum("ih,nhw,jw->nij", rows, images, columns).astype(np.float32)
+def interpolation(length: int, size: int) -> Array:
+    """The float32 matrix [size, length] of linear resampling with half-pixel centres."""
+    at = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, length - 1)
+    matrix = np.zeros((size, length), np.float32)
+    matrix[np.arange(size), low] += 1 - (at - low)
+    matrix[np.arange(size), high] += at - low
+    return matrix
 
 
 def _file(name: str, file: str, keras: str = "") -> Path:

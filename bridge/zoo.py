@@ -2,7 +2,7 @@
 
 Each is one readable file under ``models/`` with an ordinary ``nn.Module`` that takes no
 arguments, and a state dict trained by ``scripts/train_zoo.py``. This module imports neither
-PyTorch nor any data.
+PyTorch nor any data until it is asked for a network.
 
 The values that a network expects are the ones that its data set's loader gives: images in 0..1,
 sensor windows in their own units.
@@ -12,8 +12,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bridge.errors import InputError
+
+if TYPE_CHECKING:
+    from bridge.data import Dataset
 
 
 @dataclass(frozen=True)
@@ -58,32 +62,82 @@ class ZooEntry:
         return models_folder() / self.checkpoint
 
 
-_LENET = (
-    "LeCun, Bottou, Bengio, Haffner 1998, Gradient-Based Learning Applied to Document Recognition"
-)
+_LENET = "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition"
+_TINY = "Banbury et al. 2021, MLPerf Tiny Benchmark"
+
+
+def _entry(name: str, class_name: str, dataset: str, **rest: Any) -> ZooEntry:
+    checkpoint = f"checkpoints/{name}_{dataset}.pt"
+    return ZooEntry(name, f"{name}.py", class_name, checkpoint, dataset, **rest)
+
 
 ZOO: tuple[ZooEntry, ...] = (
-    ZooEntry(
-        name="lenet5",
-        file="lenet5.py",
-        class_name="LeNet5",
-        checkpoint="checkpoints/lenet5_digits.pt",
-        dataset="digits",
+    _entry(
+        "lenet5",
+        "LeNet5",
+        "digits",
         input_shape=(1, 28, 28),
         expected=0.0,
         macs=416_520,
         paper=_LENET,
     ),
-    ZooEntry(
-        name="lenet5",
-        file="lenet5.py",
-        class_name="LeNet5",
-        checkpoint="checkpoints/lenet5_mnist.pt",
-        dataset="mnist",
+    _entry(
+        "lenet5",
+        "LeNet5",
+        "mnist",
         input_shape=(1, 28, 28),
         expected=0.0,
         macs=416_520,
         paper=_LENET,
+    ),
+    _entry(
+        "har_cnn",
+        "HarCnn",
+        "har-subset",
+        input_shape=(9, 128),
+        expected=0.0,
+        macs=1_334_016,
+        paper="Ronao and Cho 2016, Human activity recognition with smartphone sensors, reduced",
+    ),
+    _entry(
+        "resnet8",
+        "ResNet8",
+        "cifar10-subset",
+        input_shape=(3, 32, 32),
+        expected=0.0,
+        macs=12_501_632,
+        paper=_TINY,
+    ),
+    _entry(
+        "ds_cnn",
+        "DsCnn",
+        "har-as-49x10",
+        input_shape=(1, 49, 10),
+        expected=0.0,
+        macs=2_656_768,
+        paper="Zhang et al. 2017, Hello Edge: Keyword Spotting on Microcontrollers; " + _TINY,
+        stand_in="no speech commands at hand; motion sensor windows, 6 of 12 classes",
+    ),
+    _entry(
+        "mobilenet_v1_025",
+        "MobileNetV1",
+        "cifar10-animals-96x96",
+        input_shape=(3, 96, 96),
+        expected=0.0,
+        macs=7_489_664,
+        paper="Howard et al. 2017, MobileNets; " + _TINY,
+        stand_in="no pictures of persons at hand; animals against vehicles, enlarged CIFAR-10",
+    ),
+    _entry(
+        "fc_autoencoder",
+        "FcAutoencoder",
+        "har-as-640",
+        input_shape=(640,),
+        expected=0.0,
+        macs=264_192,
+        paper=_TINY,
+        metric="explained variance",
+        stand_in="no machine sounds at hand; motion sensor windows",
     ),
 )
 """All entries; the first of a name is its default."""
@@ -127,3 +181,46 @@ def find(name: str, dataset: str | None = None) -> ZooEntry:
         f"the zoo has no checkpoint of {name!r} for {dataset!r}",
         hint=f"it has one for {known}; or give your own with --weights",
     )
+
+
+def network(entry: ZooEntry, *, trained: bool = True) -> Any:
+    """The entry's ``nn.Module`` in evaluation mode, with its checkpoint unless not ``trained``.
+
+    Raises:
+        InputError: the checkpoint is missing or belongs to another network.
+    """
+    import torch
+
+    from bridge.data import attribute_of
+
+    module = attribute_of(entry.source_path, entry.class_name)().eval()
+    if trained:
+        path = entry.checkpoint_path
+        try:
+            module.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"the checkpoint {path} can't be loaded: {error}",
+                hint=f"train it again with: scripts/train_zoo.py {entry.name}/{entry.dataset}",
+            ) from None
+    return module
+
+
+def measure(module: Any, dataset: Dataset, *, batch: int = 250) -> float:
+    """The metric of a float network on a data set's test part (see ``ZooEntry.metric``)."""
+    import numpy as np
+    import torch
+
+    inputs = dataset.test_inputs[0]
+    if inputs.ndim > 2:  # channels first, as PyTorch has them
+        inputs = np.ascontiguousarray(np.moveaxis(inputs, -1, 1))
+    with torch.no_grad():
+        parts = [
+            module(torch.from_numpy(inputs[start : start + batch])).numpy()
+            for start in range(0, len(inputs), batch)
+        ]
+    outputs = np.concatenate(parts)
+    if dataset.task == "classification":
+        return float(np.mean(outputs.argmax(1) == dataset.y_test))
+    wanted = dataset.y_test
+    return float(1 - np.mean((outputs - wanted) ** 2) / np.mean((wanted - wanted.mean(0)) ** 2))

@@ -8,7 +8,7 @@ chooses from; a new kernel is added here and as a template, nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,6 +32,9 @@ class Weighted:
         window: the sliding window.
         groups: 1, or the groups of a grouped convolution.
         core: what it is compiled for.
+        multiplier: int32 ``[out]``, requantization in Q31.
+        shift: int32 ``[out]``, TFLite's: negative is to the right.
+        output_zero_point: of the output.
     """
 
     kind: str
@@ -43,6 +46,9 @@ class Weighted:
     window: Window
     groups: int
     core: str
+    multiplier: Array
+    shift: Array
+    output_zero_point: int = 0
 
     @property
     def macs(self) -> int:
@@ -76,12 +82,22 @@ class Stored:
         function: the C function, for tables.
         constants: arrays for flash, without requantization tables.
         scratch: bytes.
+        parameters: what its template needs beside the layer's own parameters.
+        own_requantization: the constants hold the requantization in a form of their own.
     """
 
     kernel: str
     function: str
     constants: Mapping[str, Array]
     scratch: int = 0
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    own_requantization: bool = False
+
+    def with_requantization(self, layer: Weighted) -> dict[str, Array]:
+        """All arrays for flash."""
+        if self.own_requantization:
+            return dict(self.constants)
+        return {**self.constants, "multiplier": layer.multiplier, "shift": layer.shift}
 
 
 def dense(layer: Weighted) -> Stored:
@@ -128,7 +144,7 @@ def d8(layer: Weighted) -> Stored | None:
 
     matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
     packed = pack_d8(matrix)
-    constants = {
+    constants: dict[str, Array] = {
         "stream": packed.stream,
         "count": packed.count,
         "bias": fold_zero_point(matrix, layer.bias, layer.input_zero_point),

@@ -70,8 +70,12 @@ def build_c(program: CProgram, core: str, out: Path, *, trace: bool = False) -> 
 
 def build_empty(core: str, out: Path) -> Firmware:
     """Build the runner without a network: the zero point of every flash and RAM figure."""
-    files = {"model_under_test.h": _EMPTY_HEADER}
-    return Firmware(_build(core, "c", files, {}, out), core)
+    return Firmware(build_runner(core, {"model_under_test.h": _EMPTY_HEADER}, out), core)
+
+
+def build_runner(core: str, files: Mapping[str, str], out: Path) -> Path:
+    """Build the plain C runner around hand-written sources; model_under_test.h is one of them."""
+    return _build(core, "c", files, {}, out)
 
 
 def under_test_header(program: CProgram) -> str:

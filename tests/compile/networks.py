@@ -1,0 +1,89 @@
+"""Small int8 networks made by TensorFlow's own converter, for tests of what reads them."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+
+def int8_model(build, shape, *, seed=0, sparsity=0.0, spread=2.0):
+    """Quantize ``build(layers, input)`` and return the .tflite's bytes.
+
+    Args:
+        build: takes ``tf_keras.layers`` and an input tensor, returns the output tensor.
+        shape: of one input, channels last.
+        seed: of weights and calibration data.
+        sparsity: share of each weight tensor that is set to zero.
+        spread: standard deviation of the calibration data.
+    """
+    import tensorflow as tf
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(seed)
+    random = np.random.default_rng(seed)
+    source = tf_keras.Input(shape, batch_size=1)
+    model = tf_keras.Model(source, build(tf_keras.layers, source))
+    for layer in model.layers:
+        values = layer.get_weights()
+        if values:
+            fan_in = max(values[0].size // values[0].shape[-1], 1)
+            width = 1.2 / np.sqrt(fan_in * (1 - sparsity))
+            values = [random.normal(0.02, width, value.shape) for value in values]
+            values[0] *= random.random(values[0].shape) >= sparsity
+            layer.set_weights(values)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [random.normal(0.3, spread, (1, *shape)).astype(np.float32)] for _ in range(16)
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+def lenet(layers, x):
+    """LeNet-5's layers on a small image."""
+    x = layers.Conv2D(6, 5, padding="same", activation="relu")(x)
+    x = layers.MaxPooling2D()(x)
+    x = layers.Conv2D(16, 5, activation="relu")(x)
+    x = layers.AveragePooling2D()(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(24, activation="relu")(x)
+    return layers.Softmax()(layers.Dense(10)(x))
+
+
+def residual(layers, x):
+    """A depthwise-separable residual block with stride, on H ≠ W ≠ C."""
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu6")(x)
+    y = layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
+    y = layers.Conv2D(8, 1)(y)
+    x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.ZeroPadding2D(((0, 1), (1, 0)))(x)
+    x = layers.Conv2D(5, (3, 2), dilation_rate=(1, 2))(x)
+    return layers.Dense(7)(layers.Flatten()(x))
+
+
+def run_tflm(model, inputs):
+    """Every input through the real TFLM interpreter: int8 ``[N, output bytes]``."""
+    from tflite_micro import runtime
+
+    interpreter = runtime.Interpreter.from_bytes(model)
+    outputs = []
+    for value in inputs:
+        interpreter.set_input(value[None], 0)
+        interpreter.invoke()
+        outputs.append(interpreter.get_output(0).reshape(-1))
+    return np.stack(outputs)
+
+
+def random_inputs(shape, count=24, seed=1):
+    """Random int8 inputs, the extremes −128 and 127 among them."""
+    random = np.random.default_rng(seed)
+    values = random.integers(-128, 128, (count, *shape), dtype=np.int8)
+    values[0], values[1] = -128, 127
+    return values

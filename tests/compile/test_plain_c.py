@@ -1,0 +1,78 @@
+"""Generated C against the real TFLM interpreter, byte for byte, on the host."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bridge.compile import compile_graph
+from bridge.compile.host import run_on_host
+from bridge.errors import InputError, UnsupportedOperator
+from bridge.graph import read_tflite
+from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm
+
+CASES = {"lenet": (lenet, (20, 17, 1)), "residual": (residual, (11, 14, 3))}
+
+
+@pytest.fixture(scope="module", params=[(n, s) for n in CASES for s in (0.0, 0.9)], ids=str)
+def network(request):
+    name, sparsity = request.param
+    build, shape = CASES[name]
+    model = int8_model(build, shape, sparsity=sparsity)
+    inputs = random_inputs(shape)
+    return read_tflite(model, name=name), inputs, run_tflm(model, inputs), sparsity, model
+
+
+def test_sparse_engine_equals_tflm_byte_for_byte(network):
+    graph, inputs, expected, sparsity, _ = network
+    assert len(np.unique(expected)) > 8, "outputs must move with the input"
+    program = compile_graph(graph, engine="c-sparse")
+    formats = {layer.format for layer in program.layers if layer.macs}
+    assert ("d8" in formats) == (sparsity > 0.5)
+    assert np.array_equal(run_on_host(program, inputs, sanitize=True), expected)
+
+
+def test_float_engine_is_near_the_int8_network(network):
+    graph, inputs, _, _, model = network
+    inputs = inputs // 4  # inside the calibrated range, where int8 activations don't saturate
+    expected = run_tflm(model, inputs)
+    program = compile_graph(graph, engine="c-float")
+    outputs = run_on_host(program, inputs, sanitize=True)
+    noise = np.abs(outputs.astype(int) - expected).mean()
+    assert 0 < noise < 6
+
+
+def test_a_changed_weight_changes_the_output(network):
+    graph, inputs, expected, *_ = network
+    program = compile_graph(graph, engine="c-sparse")
+    weights = next(name for name in program.files if name.endswith("_weights.c"))
+    lines = program.files[weights].splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("    "))
+    lines[first] = "    " + ", ".join("1" for _ in lines[first].strip(" ,").split(",")) + ","
+    files = {**program.files, weights: "\n".join(lines) + "\n"}
+    import dataclasses
+
+    broken = dataclasses.replace(program, files=files)
+    assert not np.array_equal(run_on_host(broken, inputs), expected)
+
+
+def test_the_same_graph_gives_the_same_text(network):
+    graph, *_ = network
+    first, second = (compile_graph(graph, engine="c-sparse") for _ in range(2))
+    assert first.files == second.files
+
+
+def test_what_is_not_covered_is_refused_by_name():
+    model = int8_model(
+        lambda layers, x: layers.Activation("tanh")(layers.Conv2D(3, 3)(x)), (9, 8, 2)
+    )
+    with pytest.raises(UnsupportedOperator, match="TANH"):
+        compile_graph(read_tflite(model), engine="c-sparse")
+
+
+def test_unknown_engine_and_prefix():
+    graph = read_tflite(int8_model(lenet, (20, 17, 1)))
+    with pytest.raises(InputError, match="unknown engine"):
+        compile_graph(graph, engine="fast")
+    with pytest.raises(InputError, match="can't start C names"):
+        compile_graph(graph, engine="c-sparse", prefix="2fast")

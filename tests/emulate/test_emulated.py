@@ -1,0 +1,124 @@
+"""Real firmware on emulated cores: exact counts, faults, limits, and the byte-for-byte chain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bridge.compile import compile_graph
+from bridge.emulate import CORES, run
+from bridge.errors import BuildError, EmulationError, InputError, ToolchainError
+from bridge.firmware.build import build_c, build_empty, build_runner
+from bridge.firmware.size import measure
+from bridge.graph import read_tflite
+from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
+
+pytestmark = pytest.mark.emulated
+
+BODY = """#define MUT_ARENA_BYTES 16
+#define MUT_INPUT_BYTES 16
+#define MUT_OUTPUT_BYTES 16
+static inline __attribute__((always_inline)) int mut_invoke(const void *i, void *o, void *a)
+{{
+    (void)i;
+    (void)o;
+    (void)a;
+    {body}
+    return 0;
+}}
+"""
+
+
+def count(body, core, out):
+    elf = build_runner(core, {"model_under_test.h": BODY.format(body=body)}, out)
+    return run(elf, core, inputs=bytes(16)).instructions
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_counts_are_exact(core, tmp_path):
+    """Two lengths of one loop differ by two instructions a turn, and by nothing else."""
+    loop = (
+        'unsigned n = {}; __asm volatile(".syntax unified\\n1: subs %0, #1\\nbne 1b"'
+        ' : "+l"(n) : : "cc");'
+    )
+    short = count(loop.format(100), core, tmp_path / "short")
+    long = count(loop.format(200), core, tmp_path / "long")
+    assert long - short == 200
+
+
+def test_load_multiple_and_taken_branch_count_as_one_each(tmp_path):
+    asm = '__asm volatile("{}" : : : "r1", "r2", "r3");'
+    one = count(asm.format("nop"), "cortex-m4", tmp_path / "one")
+    multiple = count(asm.format("ldmia sp, {r1, r2, r3}"), "cortex-m4", tmp_path / "multiple")
+    over = count(asm.format("b 1f\\nnop\\nnop\\n1: nop"), "cortex-m4", tmp_path / "over")
+    assert multiple == one
+    assert over == one + 1
+
+
+@pytest.fixture(scope="module")
+def lenet_case():
+    shape = (20, 17, 1)
+    model = int8_model(lenet, shape, sparsity=0.9)
+    inputs = random_inputs(shape, count=200)
+    return read_tflite(model, name="lenet"), inputs, run_tflm(model, inputs)
+
+
+@pytest.mark.parametrize("engine", ["c-sparse", "c-dense"])
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
+def test_c_on_the_core_equals_tflm_byte_for_byte(lenet_case, engine, core, tmp_path):
+    graph, inputs, expected = lenet_case
+    firmware = build_c(compile_graph(graph, engine=engine, core=core), core, tmp_path / "run")
+    result = run(firmware.elf, core, inputs=inputs.tobytes())
+    outputs = np.frombuffer(result.outputs, dtype=np.int8).reshape(len(inputs), -1)
+    assert np.array_equal(outputs, expected)
+    assert result.instructions
+    assert result.stack_bytes
+    sizes = measure(firmware.elf, build_empty(core, tmp_path / "empty").elf)
+    assert sizes.weights > 1000
+    assert 500 < sizes.code < 60_000
+
+
+def test_layers_sum_up(lenet_case, tmp_path):
+    graph, inputs, _ = lenet_case
+    program = compile_graph(graph, engine="c-sparse")
+    traced = build_c(program, "cortex-m4", tmp_path / "traced", trace=True)
+    plain = build_c(program, "cortex-m4", tmp_path / "plain")
+    layers = run(traced.elf, "cortex-m4", inputs=inputs[:1].tobytes())
+    whole = run(plain.elf, "cortex-m4", inputs=inputs[:1].tobytes())
+    moving = [layer for layer in program.layers if layer.kernel]
+    assert len(layers.layers) == len(moving)
+    assert sum(layers.layers) == pytest.approx(whole.instructions, rel=0.01)
+
+
+def test_a_fault_says_where(tmp_path):
+    body = '__asm volatile("udf #0");'
+    with pytest.raises(
+        EmulationError, match=r"hard fault on cortex-m4: PC 0x0000[0-9a-f]{4}.*CFSR"
+    ):
+        count(body, "cortex-m4", tmp_path)
+
+
+def test_a_hang_ends_at_the_limit(tmp_path):
+    elf = build_runner(
+        "cortex-m4", {"model_under_test.h": BODY.format(body="for (;;) {}")}, tmp_path
+    )
+    with pytest.raises(EmulationError, match="did not finish within 2 s"):
+        run(elf, "cortex-m4", inputs=bytes(16), timeout=2)
+
+
+def test_what_does_not_fit_is_said(tmp_path):
+    header = BODY.format(body="").replace("ARENA_BYTES 16", "ARENA_BYTES 64000000")
+    with pytest.raises(BuildError, match="does not fit"):
+        build_runner("cortex-m4", {"model_under_test.h": header}, tmp_path)
+
+
+def test_missing_tools_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolchainError, match="arm-none-eabi-gcc is not installed") as caught:
+        build_empty("cortex-m4", tmp_path / "out")
+    assert "apt-get install" in caught.value.hint
+
+
+def test_unknown_core(tmp_path):
+    with pytest.raises(InputError, match="unknown core"):
+        run(tmp_path / "none.elf", "cortex-m99")

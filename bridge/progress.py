@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -16,13 +16,8 @@ class Progress(Protocol):
     def update(self, text: str) -> None:
         """Replace the running line's detail, for example ``epoch 2/5, accuracy 0.91``."""
 
-    def stage(self, title: str) -> _Stage:
+    def stage(self, title: str) -> AbstractContextManager[None]:
         """A context in which ``title`` is shown as running, then as done with its seconds."""
-
-
-class _Stage(Protocol):
-    def __enter__(self) -> object: ...
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class Silent:

@@ -118,7 +118,7 @@ def run_bench(
     _check_names("core", cores, CORES)
     if tflm_root is None and os.environ.get("TFLM_ROOT"):
         tflm_root = Path(os.environ["TFLM_ROOT"])
-    progress = progress or Silent()
+    watch: Progress = progress or Silent()
     what = subject(bundle, limit=limit)
     rows = []
     for core in cores:
@@ -127,7 +127,7 @@ def run_bench(
             if place == "host" and core != cores[0]:
                 continue
             try:
-                with progress.stage(f"{engine} on {place}"):
+                with watch.stage(f"{engine} on {place}"):
                     rows.append(_run(engine, core, what, tflm_root, timeout))
             except BridgeError as error:
                 rows.append(Row(what.name, engine, place, note=str(error)))
@@ -175,6 +175,8 @@ def _plain_c(engine: str, core: str, what: Subject, folder: Path, timeout: float
     result = run(firmware.elf, core, inputs=what.samples.inputs.tobytes(), timeout=timeout)
     outputs = _outputs(result.outputs, what)
     sizes = measure(firmware.elf, empty.elf)
+    # TFLM keeps inputs and outputs in its arena; here the caller holds them. Count them too.
+    io_bytes = sum(what.graph.tensor(i).bytes for i in (*what.graph.inputs, *what.graph.outputs))
     return Row(
         what.name,
         engine,
@@ -184,7 +186,7 @@ def _plain_c(engine: str, core: str, what: Subject, folder: Path, timeout: float
         samples=len(outputs),
         flash_code=sizes.code,
         flash_weights=sizes.weights,
-        ram_arena=program.arena_bytes - program.scratch_bytes,
+        ram_arena=program.arena_bytes - program.scratch_bytes + io_bytes,
         ram_scratch=program.scratch_bytes,
         ram_stack=result.stack_bytes,
         ram_static=sizes.ram_static,

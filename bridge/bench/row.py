@@ -20,7 +20,7 @@ class Row:
         samples: how many real inputs were run.
         flash_code: linked code bytes minus an empty firmware's.
         flash_weights: linked bytes of weights, biases and per-channel tables.
-        ram_arena: activation memory in bytes, without scratch.
+        ram_arena: activation memory in bytes, inputs and outputs included, without scratch.
         ram_scratch: kernel scratch in bytes.
         ram_stack: high-water mark of the stack during one inference, bytes.
         ram_static: linked .data and .bss beside the arena, minus an empty firmware's, bytes.

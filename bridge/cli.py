@@ -1,0 +1,296 @@
+"""The command line: parses, calls, prints; nothing else."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+
+import bridge
+from bridge.bench.engines import CORES, DEFAULT_ENGINES, ENGINES
+from bridge.errors import BridgeError, InputError
+
+app = typer.Typer(
+    name="tflm-bridge",
+    help="Bring a PyTorch network onto a Cortex-M: pruned, int8, proved byte for byte, measured.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+class Pattern(str, Enum):
+    """Which weights may become zero together."""
+
+    unstructured = "unstructured"
+    two_of_four = "2:4"
+    one_by_four = "1x4"
+    four_by_one = "4x1"
+    filter = "filter"
+
+
+class Quantize(str, Enum):
+    """How int8 is reached."""
+
+    ptq = "ptq"
+    qat = "qat"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tflm-bridge {bridge.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def convert(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A zoo name (lenet5 …), file.py:Class, an .onnx, a .pt2, or an int8 .tflite."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the bundle; made or replaced whole.")],
+    weights: Annotated[
+        Optional[Path], typer.Option(help="State dict for file.py:Class (torch.save).")
+    ] = None,
+    data: Annotated[
+        Optional[str],
+        typer.Option(help="Named data (digits, mnist …) or file.py:function giving arrays."),
+    ] = None,
+    arg: Annotated[
+        Optional[list[str]],
+        typer.Option(help="Constructor argument, name=value (JSON); repeat for more."),
+    ] = None,
+    input_shape: Annotated[
+        Optional[list[str]],
+        typer.Option(help="Input without the batch, for example 3x96x96; repeat for more."),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="Layout of your data: channels-last or channels-first.")
+    ] = "channels-last",
+    network_layout: Annotated[
+        str, typer.Option(help="Layout the network takes: channels-first or channels-last.")
+    ] = "channels-first",
+    sparsity: Annotated[
+        float, typer.Option(help="Share of zeros in every pruned weight tensor; 0 prunes nothing.")
+    ] = 0.9,
+    layer_sparsity: Annotated[
+        Optional[list[str]], typer.Option(help="Another share for one layer, name=0.8; repeat.")
+    ] = None,
+    prune_all: Annotated[
+        bool, typer.Option(help="Prune first, last and depthwise layers too.")
+    ] = False,
+    pattern: Annotated[Pattern, typer.Option(help="Which weights go together.")] = (
+        Pattern.unstructured
+    ),
+    quantize: Annotated[
+        Quantize, typer.Option(help="Quantization-aware training, or after training.")
+    ] = Quantize.qat,
+    epochs: Annotated[int, typer.Option(help="Epochs of fine-tuning; 0 for none.")] = 6,
+    learning_rate: Annotated[float, typer.Option(help="Of fine-tuning, at its start.")] = 1e-3,
+    max_accuracy_drop: Annotated[
+        Optional[float],
+        typer.Option(help="Find the highest sparsity that loses at most this share, e.g. 0.01."),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Test inputs that the bundle carries.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    core: Annotated[
+        str, typer.Option(help="Core whose costs are told before fine-tuning.")
+    ] = "cortex-m4",
+    allow_pickle: Annotated[
+        bool, typer.Option(help="Load a pickled module; it can run any code.")
+    ] = False,
+    witness: Annotated[
+        bool, typer.Option(help="Also bring the network through onnx2tf and compare.")
+    ] = True,
+) -> None:
+    """Convert a network: PyTorch → ONNX → Keras → pruned → int8 → C, each step proved."""
+    from bridge.console import Terminal
+    from bridge.convert.options import ConvertOptions
+    from bridge.pipeline import convert as run
+
+    options = ConvertOptions(
+        model=model,
+        weights=weights,
+        data=data,
+        args=_pairs(arg or [], "--arg"),
+        input_shapes=_shapes(input_shape),
+        layout=layout,
+        network_layout=network_layout,
+        sparsity=sparsity,
+        layer_sparsity=_pairs(layer_sparsity or [], "--layer-sparsity"),
+        prune_all=prune_all,
+        pattern=pattern.value,
+        quantize=quantize.value,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        max_accuracy_drop=max_accuracy_drop,
+        samples=samples,
+        seed=seed,
+        core=core,
+        allow_pickle=allow_pickle,
+        onnx2tf=witness,
+    )
+    bundle = run(options, out, progress=Terminal())
+    _print_conversion(bundle.manifest)
+    typer.echo(f"\nbundle: {bundle.path}    next: tflm-bridge bench {bundle.path}")
+
+
+@app.command()
+def bench(
+    bundle: Annotated[Path, typer.Argument(help="A bundle made by convert.")],
+    core: Annotated[
+        Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(CORES)}.")
+    ] = None,
+    engine: Annotated[
+        Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(ENGINES)}.")
+    ] = None,
+    tflm_root: Annotated[
+        Optional[Path],
+        typer.Option(envvar="TFLM_ROOT", help="A TFLM tree with a built library, for tflm."),
+    ] = None,
+    limit: Annotated[
+        Optional[int], typer.Option(min=1, help="Run only the first so many samples.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that one emulated run may take.")] = 600,
+    json_file: Annotated[
+        Optional[Path], typer.Option("--json", help="Write the rows as JSON.")
+    ] = None,
+    html: Annotated[Optional[Path], typer.Option(help="Write the report as one HTML file.")] = None,
+) -> None:
+    """Run every engine on every core over the bundle's samples; print one table."""
+    from bridge.bench.engines import run_bench
+    from bridge.bench.table import LEGEND, comparison
+    from bridge.bundle import Bundle, write_atomic
+    from bridge.console import Terminal
+    from bridge.errors import ProofError
+    from bridge.pipeline import record_bench
+
+    opened = Bundle.open(bundle)
+    rows = run_bench(
+        opened,
+        engines=engine or DEFAULT_ENGINES,
+        cores=core or ("cortex-m4",),
+        tflm_root=tflm_root,
+        limit=limit,
+        timeout=timeout,
+        progress=Terminal(),
+    )
+    opened = record_bench(opened, rows)
+    console = Console(width=None if Console().is_terminal else 180)
+    console.print(comparison(rows, title=f"{opened.manifest.get('model')}: {bundle}"))
+    console.print(LEGEND, style="dim", highlight=False)
+    if json_file is not None:
+        write_atomic(json_file, json.dumps([row.as_json() for row in rows], indent=2) + "\n")
+    if html is not None:
+        write_atomic(html, (opened.path / "report.html").read_bytes())
+    typer.echo(f"\nreport: {opened.path / 'report.html'}")
+    wrong = [row for row in rows if row.bit_exact is False]
+    if wrong:
+        names = ", ".join(f"{row.engine} on {row.core}" for row in wrong)
+        raise ProofError("engines = TFLM on the host", f"outputs differ: {names}")
+
+
+@app.command()
+def doctor() -> None:
+    """Show what is installed, what is missing, and what to do about it."""
+    from rich.table import Table
+
+    from bridge.firmware.doctor import checks
+
+    table = Table(box=None, show_header=False)
+    found = checks()
+    for check in found:
+        mark = "[green]✓[/green]" if check.ok else ("[red]✗[/red]" if check.needed else "–")
+        table.add_row(mark, check.name, check.detail)
+        if not check.ok:
+            table.add_row("", "", f"[dim]→ {check.remedy}[/dim]")
+    Console().print(table)
+    if any(check.needed and not check.ok for check in found):
+        raise typer.Exit(1)
+
+
+def _pairs(given: list[str], option: str) -> dict[str, Any]:
+    pairs = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InputError(f"{option} {text!r} is not name=value")
+        try:
+            pairs[name] = json.loads(value)
+        except ValueError:
+            pairs[name] = value
+    return pairs
+
+
+def _shapes(given: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
+    if not given:
+        return None
+    try:
+        return tuple(tuple(int(part) for part in text.split("x")) for text in given)
+    except ValueError:
+        raise InputError(f"--input-shape {given[-1]!r} is not like 3x96x96") from None
+
+
+def _print_conversion(manifest: Any) -> None:
+    from rich.table import Table
+
+    console = Console(width=None if Console().is_terminal else 140)
+    proofs = Table(title="proofs", title_justify="left", header_style="bold")
+    for name in ("rung", "holds", "statistic", "bound", "unit", "samples", "layer", "detail"):
+        proofs.add_column(name)
+    for proof in manifest["proofs"]:
+        proofs.add_row(
+            proof["rung"], "yes" if proof["passed"] else "no", f"{proof['statistic']:.3g}",
+            f"{proof['bound']:.3g}", proof["unit"], str(proof["samples"]), proof["layer"],
+            proof["detail"],
+        )  # fmt: skip
+    console.print(proofs)
+    layers = Table(title="weights", title_justify="left", header_style="bold")
+    for name in ("layer", "kind", "weights", "target", "zeros in int8", "remark"):
+        layers.add_column(name)
+    for layer in manifest["layers"]:
+        target = layer["target"]
+        layers.add_row(
+            layer["name"], layer["kind"], f"{layer['weights']:,}",
+            "dense" if target is None else f"{target:.2f}", f"{layer['sparsity']:.3f}",
+            layer["reason"],
+        )  # fmt: skip
+    console.print(layers)
+    metrics = manifest["metrics"]
+    shown = "   ".join(
+        f"{stage} {metrics[stage]:.4f}"
+        for stage in ("float", "pruned", "int8")
+        if isinstance(metrics.get(stage), float)
+    )
+    console.print(f"{metrics.get('metric', 'metric')}: {shown}", style="bold", highlight=False)
+    for note in manifest["notes"]:
+        console.print(f"· {note}", style="dim", markup=False, highlight=False)
+
+
+def main() -> None:
+    """Entry point of ``tflm-bridge``: our own errors end with one message and a status."""
+    try:
+        app(standalone_mode=True)
+    except BridgeError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(error.exit_status) from None
+
+
+if __name__ == "__main__":
+    main()

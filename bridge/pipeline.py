@@ -1,0 +1,148 @@
+"""The whole way of the data: options in, a proved bundle out."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bridge
+from bridge.bench.report import render
+from bridge.bench.row import Row
+from bridge.bundle import Bundle, BundleWriter, digest
+from bridge.convert.options import ConvertOptions, Proof
+from bridge.errors import ProofError, UnsupportedOperator
+from bridge.firmware.doctor import versions
+from bridge.graph import Graph, read_tflite
+from bridge.graph.model import Array
+from bridge.progress import Progress, Silent
+
+
+def convert(options: ConvertOptions, out: Path, *, progress: Progress | None = None) -> Bundle:
+    """Bring a network over and write its bundle.
+
+    Args:
+        options: what to convert and how.
+        out: the bundle's folder; a previous bundle there is replaced only by a finished one.
+        progress: told what runs.
+
+    Returns:
+        The finished bundle.
+
+    Raises:
+        BridgeError: bad input, an unsupported layer, or a proof that failed.
+    """
+    from bridge.convert import convert as run_stages
+
+    watch: Progress = progress or Silent()
+    writer = BundleWriter(out, _key(options))
+    result = run_stages(options, writer, watch)
+    model = writer.path("model_int8.tflite").read_bytes()
+    name = model_name(options.model)
+    graph = read_tflite(model, name=name)
+    with np.load(writer.path("samples.npz")) as stored:
+        inputs, expected = stored["inputs"], stored["expected"]
+    proofs = [*result.proofs, *_prove_plain_c(graph, model, inputs, expected, watch)]
+    with watch.stage("writing firmware sources"):
+        for file, text in _firmware(graph, model, inputs, expected, name).items():
+            writer.write(f"firmware/{file}", text)
+    writer.manifest.update(
+        model=name,
+        tool=f"tflm-bridge {bridge.__version__}",
+        seed=options.seed,
+        data=options.data or "the zoo's own",
+        options=_plain(options),
+        versions=versions(),
+        metrics=_plain(result.metrics),
+        proofs=[_plain(proof) for proof in proofs],
+        layers=[_plain(layer) for layer in result.layers],
+        fidelity=[_plain(layer) for layer in result.fidelity],
+        notes=list(result.notes),
+        io=_plain(result.io),
+    )
+    writer.write("report.html", render(writer.manifest, []))
+    return writer.commit()
+
+
+def record_bench(bundle: Bundle, rows: list[Row]) -> Bundle:
+    """Put a bench's rows and the report with its picture into the bundle."""
+    import json
+
+    text = json.dumps([row.as_json() for row in rows], indent=2) + "\n"
+    bundle = bundle.add({"bench.json": text})
+    return bundle.add({"report.html": render(bundle.manifest, rows)})
+
+
+def model_name(model: str) -> str:
+    """A C identifier from what the user named: zoo name, file, or ``file.py:Class``."""
+    last = model.rpartition(":")[2] if ".py:" in model else Path(model).stem
+    name = re.sub(r"[^a-z0-9]+", "_", last.lower()).strip("_")
+    return name if name and not name[0].isdigit() else f"model_{name}".rstrip("_")
+
+
+def _key(options: ConvertOptions) -> str:
+    """What decides a conversion's result: options, the user's files, versions."""
+    parts = [repr(sorted(_plain(options).items())), bridge.__version__, repr(versions())]
+    candidates = [options.model, str(options.weights or ""), options.data or ""]
+    for text in candidates:
+        file = Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text)
+        if text and file.is_file():
+            parts.append(digest(file.read_bytes()))
+    return digest("\n".join(parts).encode())
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, tuples, paths and numpy numbers as JSON knows them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if hasattr(value, "items"):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _prove_plain_c(
+    graph: Graph, model: bytes, inputs: Array, expected: Array, progress: Progress
+) -> list[Proof]:
+    from bridge.compile import compile_graph
+    from bridge.compile.host import run_on_host
+
+    rung = "sparse C on the host = TFLM"
+    try:
+        program = compile_graph(graph, engine="c-sparse")
+    except UnsupportedOperator as error:
+        progress.note(f"plain C is left out: {error.what}; the TFLM engines are not affected")
+        return [Proof(rung, False, 0, 0, "differing bytes", 0, error.layer, error.what)]
+    with progress.stage(f"proof: {rung}, byte for byte"):
+        outputs = run_on_host(program, inputs).reshape(expected.shape)
+        different = int(np.count_nonzero(outputs != expected))
+        if different:
+            from bridge.convert.tflm import first_difference
+
+            sample = int(np.argmax((outputs != expected).reshape(len(inputs), -1).any(axis=1)))
+            layer = first_difference(graph, model, inputs[sample])
+            raise ProofError(rung, f"{different} of {expected.size} bytes differ", layer=layer)
+    return [Proof(rung, True, 0, 0, "differing bytes", len(inputs))]
+
+
+def _firmware(
+    graph: Graph, model: bytes, inputs: Array, expected: Array, name: str
+) -> dict[str, str]:
+    from bridge.compile import compile_graph
+    from bridge.firmware.package import package_arrays
+
+    files = {
+        f"tflm/{file}": text
+        for file, text in package_arrays(graph, model, inputs, expected, name).items()
+    }
+    try:
+        program = compile_graph(graph, engine="c-sparse", prefix=name)
+    except UnsupportedOperator:
+        return files
+    return files | {f"sparse/{file}": text for file, text in program.files.items()}

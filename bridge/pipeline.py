@@ -123,12 +123,20 @@ def _prove_plain_c(
         outputs = run_on_host(program, inputs).reshape(expected.shape)
         different = int(np.count_nonzero(outputs != expected))
         if different:
-            from bridge.convert.tflm import first_difference
-
             sample = int(np.argmax((outputs != expected).reshape(len(inputs), -1).any(axis=1)))
-            layer = first_difference(graph, model, inputs[sample])
+            layer = _first_layer(graph, model, inputs[sample])
             raise ProofError(rung, f"{different} of {expected.size} bytes differ", layer=layer)
     return [Proof(rung, True, 0, 0, "differing bytes", len(inputs))]
+
+
+def _first_layer(graph: Graph, model: bytes, sample: Array) -> str:
+    from bridge.compile.locate import first_difference
+    from bridge.convert.tflm import interpreter
+
+    engine = interpreter(model, preserve=True)
+    engine.set_input(sample[None], 0)
+    engine.invoke()
+    return first_difference(graph, sample, lambda index: np.array(engine.get_tensor(index, 0)))
 
 
 def _firmware(

@@ -150,9 +150,9 @@ def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, timeout:
 
 
 def _tflm_host(what: Subject) -> Row:
-    from bridge.convert.tflm import run_tflm
+    from bridge.convert.tflm import run
 
-    outputs = run_tflm(what.model, what.samples.inputs)
+    outputs = run(what.model, [what.samples.inputs])[0]
     return Row(
         what.name,
         "tflm-host",

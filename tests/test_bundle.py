@@ -1,0 +1,64 @@
+"""The bundle: whole or not there, and never somebody else's folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.bundle import Bundle, BundleWriter, write_atomic
+from bridge.errors import BundleError
+
+
+def test_an_interrupted_run_leaves_the_previous_bundle(tmp_path):
+    target = tmp_path / "out"
+    writer = BundleWriter(target, "a")
+    writer.write("model.bin", b"first")
+    writer.commit()
+    broken = BundleWriter(target, "b")
+    broken.write("model.bin", b"second")
+    broken.finish_stage("one", result=1)
+    assert (Bundle.open(target).path / "model.bin").read_bytes() == b"first"
+    again = BundleWriter(target, "b")
+    assert again.finished("one") == {"result": 1}
+    assert again.path("model.bin").read_bytes() == b"second"
+    again.commit()
+    assert (Bundle.open(target).path / "model.bin").read_bytes() == b"second"
+    assert not again.work.exists()
+
+
+def test_another_key_or_a_changed_file_starts_anew(tmp_path):
+    target = tmp_path / "out"
+    writer = BundleWriter(target, "a")
+    writer.write("x", b"1")
+    writer.finish_stage("one")
+    assert BundleWriter(target, "b").finished("one") is None
+    writer = BundleWriter(target, "c")
+    writer.write("x", b"1")
+    writer.finish_stage("one")
+    writer.path("x").write_bytes(b"changed")
+    assert BundleWriter(target, "c").finished("one") is None
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"precious")
+    with pytest.raises(BundleError, match="no bundle of ours"):
+        BundleWriter(tmp_path, "a")
+    assert (tmp_path / "photo.jpg").read_bytes() == b"precious"
+
+
+def test_missing_damaged_and_changed_bundles_are_refused(tmp_path):
+    with pytest.raises(BundleError, match="is not a bundle"):
+        Bundle.open(tmp_path)
+    writer = BundleWriter(tmp_path / "out", "a")
+    writer.write("x", b"1")
+    bundle = writer.commit()
+    (bundle.path / "x").write_bytes(b"2")
+    with pytest.raises(BundleError, match="was changed"):
+        Bundle.open(bundle.path)
+    (bundle.path / "bridge.json").write_text("{")
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.open(bundle.path)
+
+
+def test_atomic_write_leaves_nothing_behind(tmp_path):
+    write_atomic(tmp_path / "a" / "b.txt", "text")
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]

@@ -48,6 +48,41 @@ snn_status snn_fully_connected_sparse_s8(const int8_t *input, int32_t input_size
                                          const snn_requant *requant, const snn_quant *quant,
                                          int8_t *output, int32_t output_size);
 
+/* Format dual: for convolutions that compute two pixels with one multiply (docs/kernels.md).
+ *
+ * Each channel is one byte, the first entry's position, and then its entries (weight, delta to
+ * the next entry), the last delta being 0. Positions count words of the packed input, see
+ * src/snn_dual.h; they depend on segment and on the window. A channel without weights holds one
+ * entry of weight 0, and gaps above 255 are bridged by such entries.
+ *
+ * The generator guarantees, from the real weights: |sum of x * w| < 2^22 for every channel and
+ * any int8 x; |bias| < 2^28; and a right shift of 1 to 15 for every channel. */
+typedef struct {
+    const uint8_t *stream;
+    const int32_t *bias;       /* zero point folded in */
+    const int32_t *multiplier; /* in [2^30, 2^31) */
+    const uint8_t *code;       /* low half: right shift; high half: place in the chain */
+    uint32_t size;             /* bytes in stream; read by checked builds alone */
+    int32_t band;              /* output rows that share one packing */
+    int32_t segment;           /* output columns that share one packing, at least 4 */
+} snn_stream_dual;
+
+/* Convolution with weights in dual; any stride, dilation and padding. Assembly on cores with the
+ * DSP extension, plain C elsewhere.
+ *
+ * scratch: snn_convolve_dual_sparse_s8_get_scratch_size() bytes, aligned to 4.
+ * Returns SNN_BAD_ARGUMENT where band or segment don't fit the output.
+ */
+snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape input_shape,
+                                       const snn_window *window, const snn_stream_dual *weights,
+                                       const snn_quant *quant, int8_t *output,
+                                       snn_shape output_shape, void *scratch);
+
+int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
+                                                     const snn_window *window,
+                                                     const snn_stream_dual *weights,
+                                                     snn_shape output_shape);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,116 @@
+/* Two pixels in one multiply: what the dual-pixel convolutions share. Not for users.
+ *
+ * A word holds the activations of two output pixels, X = x0 + x1 * 2^23. One SMLAL (a 64-bit sum
+ * of X * w, one cycle on Cortex-M4 and M33) is then two exact multiply-accumulates. They come
+ * apart again because the generator proved |sum of x * w| < 2^22 for every output channel: the
+ * low 23 bits of the sum are the first pixel's, as a signed number, and the rest, less the
+ * borrow, the second pixel's. Exactness is modulo 2^64, so sums on the way don't matter.
+ *
+ * The two pixels of a word stand `pair_h` rows and `pair_w` columns apart in the output, the same
+ * distance for the whole layer, so that one packed word serves every tap of the filter.
+ */
+#ifndef SNN_DUAL_H
+#define SNN_DUAL_H
+
+#include "snn_types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SNN_DUAL_SHIFT 23
+
+/* How one layer's output is walked. Rows pair with rows half the height below; an output of one
+ * row pairs columns instead. Odd sizes overlap: the shared row is computed twice, equally. */
+typedef struct {
+    int32_t pair_h, pair_w;     /* distance between the two pixels of a word, in the output */
+    int32_t extent_h, extent_w; /* output positions walked; each is two pixels */
+    int32_t phases;             /* columns are packed apart by column modulo stride_w */
+    int32_t row_w;              /* words of one packed (row, channel, phase) */
+    int32_t row_words;          /* words of one packed row: channels * phases * row_w */
+    int32_t rows;               /* packed rows of a band */
+    int32_t words;              /* words of a packed band segment */
+} snn_dual_layout;
+
+/* The walk for a window, an output shape, and tiles of `band` rows by `segment` columns. */
+static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_window *window,
+                                                 snn_shape output_shape, int32_t band,
+                                                 int32_t segment)
+{
+    snn_dual_layout l;
+    const int32_t reach_w = (window->kernel_w - 1) * window->dilation_w;
+    l.pair_h = output_shape.h / 2;
+    l.pair_w = output_shape.h > 1 ? 0 : output_shape.w / 2;
+    l.extent_h = output_shape.h - l.pair_h;
+    l.extent_w = output_shape.w - l.pair_w;
+    l.phases = window->stride_w < reach_w + 1 ? window->stride_w : reach_w + 1;
+    l.row_w = segment + reach_w / window->stride_w;
+    l.row_words = input_c * l.phases * l.row_w;
+    l.rows = (band - 1) * window->stride_h + (window->kernel_h - 1) * window->dilation_h + 1;
+    l.words = l.rows * l.row_words;
+    return l;
+}
+
+/* Pack one band segment: word [row][channel][phase][column] for the output position (y, x) at its
+ * upper left corner. `zeros` are channels bytes of the zero point, for what lies outside. */
+void snn_dual_pack(const int8_t *input, snn_shape shape, const snn_window *window,
+                   const snn_dual_layout *layout, int32_t y, int32_t x, const int8_t *zeros,
+                   int32_t *packed);
+
+/* Clamp outputs to a range narrower than int8. */
+void snn_dual_clamp(int8_t *values, int32_t count, const snn_quant *quant);
+
+/* One output channel, prepared from the tables in flash. Requantization of a sum s, exactly
+ * TFLite's two roundings for a right shift e >= 1, in five instructions:
+ *     v = 2 * s + bias2;  u = offset + (v asr 31);  SMMLAR(v, multiplier, u) asr e, saturated
+ * where offset is half a unit plus the output's zero point, both scaled by 2^e. */
+typedef struct {
+    int32_t bias2; /* twice the bias */
+    int32_t multiplier;
+    int32_t offset; /* 2^(e-1) + zero point * 2^e */
+    int32_t shift;  /* e */
+    uint32_t jump;  /* sparse: where the chain of entries is entered; 0 behind the last channel */
+} snn_dual_channel;
+
+static inline int32_t snn_dual_finish(int32_t sum, const snn_dual_channel *channel)
+{
+    const int32_t v = (int32_t)(2u * (uint32_t)sum + (uint32_t)channel->bias2);
+    const int64_t product = (int64_t)v * channel->multiplier + ((int64_t)1 << 31);
+    const int32_t high = (int32_t)(product >> 32) + channel->offset + (v >> 31);
+    const int32_t value = high >> channel->shift;
+    return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
+/* The two sums of an accumulator. */
+static inline int32_t snn_dual_first(int64_t sum)
+{
+    return (int32_t)((uint32_t)sum << (32 - SNN_DUAL_SHIFT)) >> (32 - SNN_DUAL_SHIFT);
+}
+
+static inline int32_t snn_dual_second(int64_t sum)
+{
+    return (int32_t)(sum >> SNN_DUAL_SHIFT) +
+           (int32_t)(((uint32_t)sum >> (SNN_DUAL_SHIFT - 1)) & 1u);
+}
+
+/* Four positions of a segment, all output channels. Fields are at fixed places for assembly. */
+typedef struct {
+    const int32_t *base;             /*  0: first packed word of the tile */
+    const snn_dual_channel *channel; /*  4: prepared channels, jump == 0 behind the last */
+    int8_t *output;                  /*  8: first pixel of the tile, channel 0 */
+    int32_t channels;                /* 12: bytes between neighbouring pixels of the output */
+    int32_t pair;                    /* 16: bytes between the two pixels of a word */
+    const uint8_t *stream;           /* 20: weights */
+} snn_dual_tile;
+
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(SNN_CHECKED) && \
+    !defined(SNN_PORTABLE)
+#define SNN_DUAL_ASSEMBLY 1
+#else
+#define SNN_DUAL_ASSEMBLY 0
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

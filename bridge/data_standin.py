@@ -31,7 +31,8 @@ def har_as_49x10() -> Dataset:
 
     def turn(x: Array) -> Array:  # [N, 128, 9] → [N, 49, 10, 1]
         magnitude = np.linalg.norm(x[:, :, 6:], axis=2, keepdims=True)
-        return np.matmul(rows, np.concatenate([x, magnitude], axis=2))[..., None]
+        resampled: Array = rows @ np.concatenate([x, magnitude], axis=2)
+        return resampled[..., None]
 
     return replace(
         base,

@@ -37,7 +37,8 @@ def digits() -> Dataset:
 def _resize(images: Array, size: int) -> Array:
     """Bilinear with half-pixel centres; [N, h, w] → [N, size, size]."""
     rows, columns = interpolation(images.shape[1], size), interpolation(images.shape[2], size)
-    return np.matmul(np.matmul(rows, images), columns.T)
+    resized: Array = rows @ images @ columns.T
+    return resized
 
 
 def interpolation(length: int, size: int) -> Array:

@@ -162,6 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     if options.data is not None:
+        if not options.data.is_dir():
+            parser.error(f"there is no folder {options.data}")
         os.environ["BRIDGE_DATA"] = str(options.data.resolve())
     wanted = [
         key for key in RECIPES if not options.names or {key, key.split("/")[0]} & {*options.names}

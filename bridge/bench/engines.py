@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,10 @@ from bridge.errors import BridgeError, BundleError, InputError, ToolchainError
 from bridge.graph import Graph, read_tflite
 from bridge.graph.model import Array
 from bridge.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from bridge.emulate import Run
+    from bridge.firmware.build import Firmware
 
 ENGINES = ("tflm-host", "tflm", "tflm-decode", "tflm-sparse", "c-float", "c-dense", "c-sparse")
 DEFAULT_ENGINES = ("tflm-host", "c-float", "c-dense", "c-sparse", "tflm")
@@ -192,6 +197,7 @@ def _plain_c(engine: str, core: str, what: Subject, folder: Path, timeout: float
         ram_static=sizes.ram_static,
         instructions=result.instructions,
         layer_instructions=tuple(result.layers),
+        cycles_modelled=_cycles(firmware, result),
         kernels=firmware.kernels,
     )
 
@@ -230,9 +236,19 @@ def _tflm(
         ram_static=sizes.ram_static,
         instructions=result.instructions,
         layer_instructions=tuple(result.layers),
+        cycles_modelled=_cycles(firmware, result),
         kernels=firmware.kernels,
         note="arena includes kernel scratch",
     )
+
+
+def _cycles(firmware: Firmware, result: Run) -> tuple[int, int, int] | None:
+    from bridge.emulate import model_cycles
+
+    if not result.counts.blocks:
+        return None
+    cycles = model_cycles(firmware.elf, firmware.core, result.counts.blocks)
+    return cycles.best, cycles.low, cycles.high
 
 
 def _outputs(raw: bytes, what: Subject) -> Array:

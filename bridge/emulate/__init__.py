@@ -3,5 +3,6 @@
 from bridge.emulate.cores import CORES, Core
 from bridge.emulate.plugin import Block, Counts
 from bridge.emulate.run import Run, run
+from bridge.emulate.timing import Cycles, model_cycles
 
-__all__ = ["CORES", "Block", "Core", "Counts", "Run", "run"]
+__all__ = ["CORES", "Block", "Core", "Counts", "Cycles", "Run", "model_cycles", "run"]

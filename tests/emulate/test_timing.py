@@ -1,0 +1,63 @@
+"""The timing model: classification of real instructions, and sums that can be done by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.emulate.instructions import classify
+from bridge.emulate.timing import block_cost
+from bridge.emulate.timing_tables import TIMINGS
+
+
+@pytest.mark.parametrize(
+    ("mnemonic", "operands", "kind", "registers"),
+    [
+        ("ldrb.w", "r3, [r1], #1", "load", 1),
+        ("ldrsb.w", "r3, [r1, r2]", "load", 1),
+        ("ldmia.w", "sp!, {r4-r7, lr}", "load_multiple", 5),
+        ("pop", "{r4, pc}", "return", 2),
+        ("push", "{r4, lr}", "store_multiple", 2),
+        ("bne.n", "4e", "branch", 1),
+        ("bls.w", "4e", "branch", 1),
+        ("bl", "344", "call", 1),
+        ("bic.w", "r0, r1, #3", "alu", 1),
+        ("cbz", "r3, 40", "compare_branch", 1),
+        ("smlad", "r0, r1, r2, r0", "dsp_multiply", 1),
+        ("smlal", "r0, r1, r2, r3", "accumulate_long", 1),
+        ("smmlar", "r0, r1, r2, r3", "dsp_multiply", 1),
+        ("mla", "r0, r1, r2, r3", "accumulate", 1),
+        ("muls", "r0, r1", "multiply", 1),
+        ("udiv", "r0, r1, r2", "divide", 1),
+        ("vfma.f32", "s0, s1, s2", "fp_accumulate", 1),
+        ("vldr", "s0, [r1]", "fp_load", 1),
+        ("vldrb.s8", "q0, [r1]", "vector_load", 1),
+        ("vmladava.s8", "r0, q1, q2", "vector_accumulate", 1),
+        ("adds", "r0, #1", "alu", 1),
+        ("ite", "ge", "it", 1),
+    ],
+)
+def test_instructions_are_classified(mnemonic, operands, kind, registers):
+    found = classify(mnemonic, operands)
+    assert (found.kind, found.registers) == (kind, registers)
+
+
+def test_a_block_is_summed_by_the_table():
+    body = [
+        classify("ldr", "r0, [r1]"),  # 2
+        classify("ldr", "r2, [r3]"),  # 1: right behind an independent load
+        classify("ldr", "r4, [r2]"),  # 2: needs the one before
+        classify("smlad", "r5, r0, r4, r5"),  # 1
+        classify("push", "{r4, r5, lr}"),  # 1 + 3
+    ]
+    low, best, high = block_cost(body, TIMINGS["cortex-m4"])
+    assert best == 10
+    assert (low, high) == (8, 11)
+
+
+@pytest.mark.parametrize("core", TIMINGS)
+def test_bounds_are_ordered(core):
+    timing = TIMINGS[core]
+    assert timing.source
+    for kind, (low, best, high) in timing.costs.items():
+        assert low <= best <= high, kind
+    assert timing.taken[0] <= timing.taken[1] <= timing.taken[2]

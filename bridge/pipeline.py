@@ -136,7 +136,7 @@ def _first_layer(graph: Graph, model: bytes, sample: Array) -> str:
     engine = interpreter(model, preserve=True)
     engine.set_input(sample[None], 0)
     engine.invoke()
-    return first_difference(graph, sample, lambda index: np.array(engine.get_tensor(index, 0)))
+    return first_difference(graph, sample, lambda index: np.array(engine.GetTensor(index, 0)))
 
 
 def _firmware(

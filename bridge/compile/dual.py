@@ -7,15 +7,19 @@ fit into the scratch that the layer may take.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from bridge.compile.formats import Stored, Weighted
 from bridge.encode.dual import (
+    DENSE_ROW,
     TILE,
     DualGeometry,
+    count_entries,
     pack_code,
     pack_dual,
     why_not_dual,
 )
+from bridge.encode.dual_dense import dense_scratch, order_dense
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.graph.model import Array
 
@@ -38,7 +42,7 @@ def pixels(layer: Weighted) -> tuple[tuple[int, int, int], tuple[int, int, int]]
     return source, target
 
 
-def geometries(layer: Weighted) -> list[DualGeometry]:
+def geometries(layer: Weighted, order: str) -> list[DualGeometry]:
     """Every walk worth thinking of, by band and segment."""
     source, target = pixels(layer)
     w = layer.window
@@ -52,30 +56,48 @@ def geometries(layer: Weighted) -> list[DualGeometry]:
             dilation=(w.dilation_h, w.dilation_w),
             band=band,
             segment=segment,
+            order=order,
         )
 
     height, width = walk(1, 1).extent
-    segments = {s for s in (4, 8, 12, 16, 24, 32, width) if TILE <= s <= width}
-    bands = {b for b in (1, 2, 3, 4, 6, 8, height) if b <= height}
-    return [walk(band, segment) for band in sorted(bands) for segment in sorted(segments)]
+    bands = sorted({b for b in (1, 2, 3, 4, 6, 8, height) if b <= height})
+    if order == "phases":
+        most = DENSE_ROW - (w.kernel_w - 1) * w.dilation_w // w.stride_w
+        segments = [s for s in range(2, min(most, width) + 1)]
+    else:
+        wanted = {4, 6, 8, 10, 12, 14, 16, 24, 32, width}
+        segments = sorted(s for s in wanted if TILE <= s <= width)
+    return [walk(band, segment) for band in bands for segment in segments]
 
 
-def best_geometry(layer: Weighted, scratch: int) -> DualGeometry | None:
+def best_geometry(layer: Weighted, order: str, scratch: int) -> DualGeometry | None:
     """The walk with the least work whose scratch fits; the smallest one where none fits."""
-    choices = geometries(layer)
+    choices = geometries(layer, order)
     if not choices:
         return None
-    fitting = [g for g in choices if g.scratch <= scratch]
+    size = dense_scratch if order == "phases" else sparse_scratch
+    fitting = [g for g in choices if size(g) <= scratch]
     if not fitting:
-        return min(choices, key=lambda g: g.scratch)
-    channels, taps = layer.target.c, int(layer.weights[0].size)
-    density = max(1.0 - layer.sparsity, 0.01)
+        return min(choices, key=size)
+    taps = int(layer.weights[0].size)
+    channels = layer.target.c
 
     def work(g: DualGeometry) -> float:
-        tile = channels * (90.0 + 13.0 * float(taps) * density)
-        return g.packings * g.words * 5.0 + g.tiles * tile
+        if order == "phases":
+            tiles = g.pair_tiles * (channels + 1) // 2 * (110.0 + 9.0 * taps)
+        else:
+            whole, half = g.tiles
+            entries = count_entries(_matrix(layer), g)
+            tiles = whole * (92.0 * channels + 13.0 * entries)
+            tiles += half * (54.0 * channels + 8.0 * entries)
+        return g.packings * (g.rows * g.source[2] * g.phases * g.columns * 5.0 + 200.0) + tiles
 
-    return min(fitting, key=lambda g: (work(g), g.scratch))
+    return min(fitting, key=lambda g: (work(g), size(g)))
+
+
+def sparse_scratch(geometry: DualGeometry) -> int:
+    """Bytes of scratch of the sparse kernel."""
+    return geometry.scratch
 
 
 def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
@@ -87,17 +109,11 @@ def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
     """
     if layer.kind == "DEPTHWISE_CONV_2D" or layer.groups != 1:
         return None
-    geometry = best_geometry(layer, scratch)
-    if geometry is None:
+    geometry = best_geometry(layer, "rows", scratch)
+    bias = None if geometry is None else _provable_bias(layer, geometry)
+    if geometry is None or bias is None:
         return None
-    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    try:
-        bias = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
-    except StreamError:
-        return None
-    if why_not_dual(matrix, bias, layer.multiplier, layer.shift, geometry):
-        return None
-    packed = pack_dual(matrix, geometry)
+    packed = pack_dual(_matrix(layer), geometry)
     constants: dict[str, Array] = {
         "stream": packed.stream,
         "bias": bias,
@@ -112,6 +128,45 @@ def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
         parameters=_parameters(geometry),
         own_requantization=True,
     )
+
+
+def dual_dense(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
+    """Every weight, for the dense dual-pixel kernel; None where it can't run the layer."""
+    if layer.kind == "DEPTHWISE_CONV_2D" or layer.groups != 1:
+        return None
+    geometry = best_geometry(layer, "phases", scratch)
+    bias = None if geometry is None else _provable_bias(layer, geometry)
+    if geometry is None or bias is None:
+        return None
+    constants: dict[str, Array] = {
+        "weights": order_dense(np.asarray(layer.weights, dtype=np.int8), geometry),
+        "bias": bias,
+        "multiplier": layer.multiplier,
+        "shift": (-layer.shift).astype(np.uint8),
+    }
+    return Stored(
+        "convolve_dual",
+        "snn_convolve_dual_s8",
+        constants,
+        dense_scratch(geometry),
+        parameters=_parameters(geometry),
+        own_requantization=True,
+    )
+
+
+def _matrix(layer: Weighted) -> npt.NDArray[np.int8]:
+    return np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+
+
+def _provable_bias(layer: Weighted, geometry: DualGeometry) -> npt.NDArray[np.int32] | None:
+    """The folded bias if every bound of the dual-pixel kernels is proved, else None."""
+    matrix = _matrix(layer)
+    try:
+        bias = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
+    except StreamError:
+        return None
+    why = why_not_dual(matrix, bias, layer.multiplier, layer.shift, geometry)
+    return None if why else bias
 
 
 def _parameters(geometry: DualGeometry) -> dict[str, int]:

@@ -25,7 +25,8 @@ CHAIN = 15
 FIELD = 23
 LARGEST_SUM = 2 ** (FIELD - 1) - 1
 LARGEST_BIAS = 2**28
-CHANNEL_RECORD = 20
+CHANNEL_RECORD = 24
+DENSE_ROW = 12
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class DualGeometry:
         kernel, stride, dilation: height and width of each.
         band: output rows (of one pixel of each pair) that share one packing.
         segment: output columns that share one packing.
+        order: how packed words are ordered: ``rows`` (row, channel, phase, column) for sparse,
+            ``phases`` (phase, row, channel, column) for dense, ``channels`` (channel, row, phase,
+            column) for depthwise kernels.
     """
 
     source: tuple[int, int, int]
@@ -47,6 +51,7 @@ class DualGeometry:
     dilation: tuple[int, int]
     band: int
     segment: int
+    order: str = "rows"
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -60,14 +65,14 @@ class DualGeometry:
         return min(self.stride[1], (self.kernel[1] - 1) * self.dilation[1] + 1)
 
     @property
-    def row_width(self) -> int:
-        """Words of one row, channel and phase."""
+    def columns(self) -> int:
+        """Words of one row, channel and phase that are filled."""
         return self.segment + (self.kernel[1] - 1) * self.dilation[1] // self.stride[1]
 
     @property
-    def row_words(self) -> int:
-        """Words of one packed row."""
-        return self.source[2] * self.phases * self.row_width
+    def row_width(self) -> int:
+        """Words from one row, channel and phase to the next."""
+        return DENSE_ROW if self.order == "phases" else self.columns
 
     @property
     def rows(self) -> int:
@@ -77,7 +82,17 @@ class DualGeometry:
     @property
     def words(self) -> int:
         """Words of one packing."""
-        return self.rows * self.row_words
+        return self.rows * self.source[2] * self.phases * self.row_width
+
+    @property
+    def steps(self) -> tuple[int, int, int]:
+        """Words from one row, one channel and one phase to the next."""
+        channels, width = self.source[2], self.row_width
+        if self.order == "rows":
+            return channels * self.phases * width, self.phases * width, width
+        if self.order == "phases":
+            return channels * width, width, self.rows * channels * width
+        return self.phases * width, self.rows * self.phases * width, width
 
     @property
     def packings(self) -> int:
@@ -86,13 +101,21 @@ class DualGeometry:
         return -(-height // self.band) * -(-width // self.segment)
 
     @property
-    def tiles(self) -> int:
-        """Tiles of one inference, four words each."""
-        return self.packings * self.band * -(-self.segment // TILE)
+    def tiles(self) -> tuple[int, int]:
+        """Tiles of one inference of the sparse kernel: whole ones and halves."""
+        rows = self.packings * self.band
+        rest = self.segment % TILE
+        halves = 1 if rest in (1, 2) else 0
+        return rows * (-(-self.segment // TILE) - halves), rows * halves
+
+    @property
+    def pair_tiles(self) -> int:
+        """Tiles of one inference of the dense kernel, two words each."""
+        return self.packings * self.band * -(-self.segment // 2)
 
     @property
     def scratch(self) -> int:
-        """Bytes of scratch; ``snn_convolve_dual_sparse_s8_get_scratch_size`` in C."""
+        """Bytes of scratch of the sparse kernel; its ``_get_scratch_size`` in C."""
         channels = -(-self.source[2] // 4) * 4
         return self.words * 4 + (self.target[2] + 1) * CHANNEL_RECORD + channels
 
@@ -104,11 +127,25 @@ class DualGeometry:
             np.arange(self.source[2]),
             indexing="ij",
         )
+        row_step, channel_step, phase_step = self.steps
         column = kx * self.dilation[1]
-        row = ky * self.dilation[0] * self.row_words
-        lane = (c * self.phases + column % self.stride[1]) * self.row_width
-        words: npt.NDArray[np.int64] = (row + lane + column // self.stride[1]).ravel()
-        return words
+        lane = c * channel_step + column % self.stride[1] * phase_step
+        words = ky * self.dilation[0] * row_step + lane + column // self.stride[1]
+        return np.asarray(words.ravel(), dtype=np.int64)
+
+
+def count_entries(weights: npt.NDArray[np.int8], geometry: DualGeometry) -> int:
+    """Entries that :func:`pack_dual` would write, bridges included."""
+    positions = geometry.positions()
+    order = np.argsort(positions)
+    rows, places = np.nonzero(weights[:, order])
+    words = positions[order][places]
+    gaps = np.diff(words, prepend=0)
+    first = np.diff(rows, prepend=-1) > 0
+    gaps[first] = words[first]
+    empty = len(weights) - np.unique(rows).size
+    bridges = int((np.maximum(gaps - 1, 0) // LONGEST_GAP).sum())
+    return int(words.size) + bridges + empty
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +205,9 @@ def why_not_dual(
         geometry: the walk.
     """
     height, width = geometry.extent
-    if not TILE <= geometry.segment <= width:
-        return f"{width} output columns, a tile takes {TILE}"
+    tile = 2 if geometry.order == "phases" else TILE
+    if not tile <= geometry.segment <= width:
+        return f"{width} output columns, a tile takes {tile}"
     if not 1 <= geometry.band <= height:
         return f"a band of {geometry.band} rows of {height}"
     sums = largest_sum(weights)

@@ -83,6 +83,29 @@ int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
                                                      const snn_stream_dual *weights,
                                                      snn_shape output_shape);
 
+/* Dense weights for the dual-pixel convolution: every weight once, in the order that the kernel
+ * reads them. The same bounds hold as for snn_stream_dual. The last of an odd number of channels
+ * is paired with zeros. */
+typedef struct {
+    const int8_t *weights; /* [channel pair][block][input channel][tap][2] */
+    const int32_t *bias;   /* zero point folded in */
+    const int32_t *multiplier;
+    const uint8_t *shift; /* to the right, 1 to 15 */
+    int32_t band;         /* output rows that share one packing */
+    int32_t segment;      /* output columns that share one packing: 2 to 12 less the filter's reach */
+} snn_dense_dual;
+
+/* Dense convolution, two pixels in one multiply; any stride, dilation and padding.
+ * scratch: snn_convolve_dual_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_shape,
+                                const snn_window *window, const snn_dense_dual *weights,
+                                const snn_quant *quant, int8_t *output, snn_shape output_shape,
+                                void *scratch);
+
+int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
+                                              const snn_dense_dual *weights,
+                                              snn_shape output_shape);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,13 +7,14 @@
  * unrolled fifteen times; a channel enters this chain where its number of entries asks for. The
  * first entry multiplies without adding and so clears the sums. A channel's eight outputs cost
  * about 90 cycles beside its entries: taking the sums apart 12, requantization 40, stores 16.
+ * A row that is no multiple of four words ends in a tile of two, or in one that steps back.
  */
 #include <string.h>
 
 #include "snn_dual.h"
 #include "snn_sparse.h"
 
-enum { TILE = 4, CHAIN = 15 };
+enum { TILE = 4, HALF_TILE = 2, CHAIN = 15 };
 
 int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
                                                      const snn_window *window,
@@ -21,7 +22,8 @@ int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
                                                      snn_shape output_shape)
 {
     const snn_dual_layout layout = snn_dual_layout_of(input_shape.c, window, output_shape,
-                                                      weights->band, weights->segment);
+                                                      weights->band, weights->segment,
+                                                      SNN_DUAL_ROWS);
     return layout.words * 4 + (output_shape.c + 1) * (int32_t)sizeof(snn_dual_channel) +
            ((input_shape.c + 3) & ~3);
 }
@@ -96,7 +98,7 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         /* eight sums to eight outputs */
         "ldr    r1, [sp, #4]\n"
         "ldm    r1, {r0, r2, r3, r4}\n"
-        "adds   r1, r1, #20\n"
+        "adds   r1, r1, #24\n"
         "str    r1, [sp, #4]\n"
         SPLIT("r5", "r6") SPLIT("r7", "r8") SPLIT("r9", "r10") SPLIT("r11", "r12")
         FINISH("r5") FINISH("r7") FINISH("r9") FINISH("r11")
@@ -129,13 +131,86 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         "bx     lr\n");
 }
 
+/* The same for two words: what is left of a row that is no multiple of four. Its entries cost 8
+ * cycles for 4 multiply-accumulates. */
+#define HALF_ENTRY              \
+    "ldrsb  r4, [lr], #2\n"     \
+    "ldr    r1, [r0]\n"         \
+    "ldr    r2, [r0, #4]\n"     \
+    "ldrb   r3, [lr, #-1]\n"    \
+    "smlal  r5, r6, r1, r4\n"   \
+    "smlal  r7, r8, r2, r4\n"   \
+    "add    r0, r0, r3, lsl #2\n"
+
+__attribute__((naked, noinline)) static uintptr_t run_half_tile(const snn_dual_tile *tile)
+{
+    (void)tile;
+    __asm volatile(
+        ".syntax unified\n"
+        "cmp    r0, #0\n"
+        "beq.w  5f\n"
+        "push   {r4-r11, lr}\n"
+        "sub    sp, sp, #20\n"
+        "ldr    lr, [r0, #20]\n"
+        "ldm    r0, {r1-r5}\n"
+        "mov    r0, sp\n"
+        "stm    r0, {r1-r5}\n"
+        "mov    r1, r2\n"
+        "ldr    r2, [r1, #20]\n"
+        ".balign 4\n"
+        "1:\n"
+        "ldr    r0, [sp, #0]\n"
+        "ldrb   r3, [lr], #1\n"
+        "ldrsb  r4, [lr], #2\n"
+        "add    r0, r0, r3, lsl #2\n"
+        "ldr    r5, [r0]\n"
+        "ldr    r7, [r0, #4]\n"
+        "ldrb   r3, [lr, #-1]\n"
+        "smull  r5, r6, r5, r4\n"
+        "smull  r7, r8, r7, r4\n"
+        "add    r0, r0, r3, lsl #2\n"
+        "bx     r2\n"
+        ".balign 4\n"
+        "2:\n"
+        ".rept 15\n" HALF_ENTRY ".endr\n"
+        "3:\n"
+        "cmp    r3, #0\n"
+        "bne    2b\n"
+        "ldr    r1, [sp, #4]\n"
+        "ldm    r1, {r0, r2, r3, r4}\n"
+        "adds   r1, r1, #24\n"
+        "str    r1, [sp, #4]\n"
+        SPLIT("r5", "r6") SPLIT("r7", "r8")
+        FINISH("r5") FINISH("r7") FINISH("r6") FINISH("r8")
+        "ldr    r0, [sp, #8]\n"
+        "ldr    r3, [sp, #12]\n"
+        "ldr    r4, [sp, #16]\n"
+        "ldr    r1, [sp, #4]\n"
+        "ldr    r2, [r1, #20]\n"
+        "add    r4, r4, r0\n"
+        "strb   r5, [r0]\n"
+        "strb   r7, [r0, r3]\n"
+        "strb   r6, [r4]\n"
+        "strb   r8, [r4, r3]\n"
+        "adds   r0, r0, #1\n"
+        "str    r0, [sp, #8]\n"
+        "cmp    r2, #0\n"
+        "bne    1b\n"
+        "add    sp, sp, #20\n"
+        "pop    {r4-r11, pc}\n"
+        "5:\n"
+        "adr.w  r0, 2b\n"
+        "adds   r0, r0, #1\n"
+        "bx     lr\n");
+}
+
 /* Bytes of one unrolled entry: 16-bit LDRs to low registers, the rest 32-bit. */
-enum { ENTRY_BYTES = 36 };
+enum { ENTRY_BYTES = 36, HALF_ENTRY_BYTES = 24 };
 
 #else
 
-/* The same in C. jump is the number of entries left out of the chain's first pass, plus one. */
-static uintptr_t run_tile(const snn_dual_tile *tile)
+/* The same in C, for `words` packed words. */
+static void run_words(const snn_dual_tile *tile, int32_t words)
 {
     const uint8_t *entry = tile->stream;
     int8_t *output = tile->output;
@@ -145,19 +220,30 @@ static uintptr_t run_tile(const snn_dual_tile *tile)
         int32_t delta;
         do {
             const int32_t weight = (int8_t)entry[0];
-            for (int32_t i = 0; i < TILE; ++i) {
+            for (int32_t i = 0; i < words; ++i) {
                 sum[i] += (int64_t)packed[i] * weight;
             }
             delta = entry[1];
             packed += delta;
             entry += 2;
         } while (delta != 0);
-        for (int32_t i = 0; i < TILE; ++i) {
+        for (int32_t i = 0; i < words; ++i) {
             int8_t *to = output + i * tile->channels;
             to[0] = (int8_t)snn_dual_finish(snn_dual_first(sum[i]), channel);
             to[tile->pair] = (int8_t)snn_dual_finish(snn_dual_second(sum[i]), channel);
         }
     }
+}
+
+static uintptr_t run_tile(const snn_dual_tile *tile)
+{
+    run_words(tile, TILE);
+    return 0;
+}
+
+static uintptr_t run_half_tile(const snn_dual_tile *tile)
+{
+    run_words(tile, HALF_TILE);
     return 0;
 }
 
@@ -169,6 +255,7 @@ static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channel
 {
 #if SNN_DUAL_ASSEMBLY
     const uintptr_t chain = run_tile(NULL);
+    const uintptr_t half_chain = run_half_tile(NULL);
 #endif
     for (int32_t c = 0; c < channels; ++c, ++to) {
         const int32_t shift = weights->code[c] & 15;
@@ -179,6 +266,7 @@ static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channel
         to->shift = shift;
 #if SNN_DUAL_ASSEMBLY
         to->jump = (uint32_t)(chain + (uintptr_t)(skip * ENTRY_BYTES));
+        to->half_jump = (uint32_t)(half_chain + (uintptr_t)(skip * HALF_ENTRY_BYTES));
 #else
         to->jump = (uint32_t)(skip + 1);
 #endif
@@ -194,9 +282,8 @@ static snn_status check(const snn_stream_dual *weights, const snn_window *window
 {
     const uint8_t *entry = weights->stream;
     const uint8_t *const end = entry + weights->size;
-    const int32_t reach = (layout->rows - 1 - (weights->band - 1) * window->stride_h) *
-                              layout->row_words +
-                          layout->row_words - weights->segment;
+    const int32_t reach = (window->kernel_h - 1) * window->dilation_h * layout->row_step +
+                          layout->row_step - weights->segment;
     for (int32_t c = 0; c < channels; ++c) {
         int32_t place = 0, entries = 0, delta;
         if ((weights->code[c] & 15) == 0 || entry == end) {
@@ -227,7 +314,8 @@ snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape input_shap
                                        snn_shape output_shape, void *scratch)
 {
     const snn_dual_layout layout = snn_dual_layout_of(input_shape.c, window, output_shape,
-                                                      weights->band, weights->segment);
+                                                      weights->band, weights->segment,
+                                                      SNN_DUAL_ROWS);
     snn_dual_channel *const channels = scratch;
     int32_t *const packed =
         (int32_t *)(prepare(weights, output_shape.c, quant->output_offset, channels) + 1);
@@ -262,12 +350,18 @@ snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape input_shap
             snn_dual_pack(input, input_shape, window, &layout, y, x, zeros, packed);
             for (int32_t row = 0; row < weights->band; ++row) {
                 int8_t *const to = output + ((y + row) * output_shape.w + x) * output_shape.c;
-                const int32_t *const from = packed + row * window->stride_h * layout.row_words;
+                const int32_t *const from = packed + row * window->stride_h * layout.row_step;
                 for (int32_t i = 0; i < weights->segment; i += TILE) {
-                    const int32_t at = i > weights->segment - TILE ? weights->segment - TILE : i;
+                    const int32_t left = weights->segment - i;
+                    const int32_t words = left > HALF_TILE ? TILE : HALF_TILE;
+                    const int32_t at = left < words ? weights->segment - words : i;
                     tile.base = from + at;
                     tile.output = to + at * output_shape.c;
-                    run_tile(&tile);
+                    if (words == TILE) {
+                        run_tile(&tile);
+                    } else {
+                        run_half_tile(&tile);
+                    }
                 }
             }
         }

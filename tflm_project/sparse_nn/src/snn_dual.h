@@ -27,15 +27,25 @@ typedef struct {
     int32_t extent_h, extent_w; /* output positions walked; each is two pixels */
     int32_t phases;             /* columns are packed apart by column modulo stride_w */
     int32_t row_w;              /* words of one packed (row, channel, phase) */
-    int32_t row_words;          /* words of one packed row: channels * phases * row_w */
+    int32_t columns;            /* of these, words that are filled */
     int32_t rows;               /* packed rows of a band */
+    int32_t row_step, channel_step, phase_step; /* words from one to the next */
     int32_t words;              /* words of a packed band segment */
 } snn_dual_layout;
+
+/* How packed words are ordered, outermost first. */
+typedef enum {
+    SNN_DUAL_ROWS,     /* [row][channel][phase][column]: sparse, short ways between taps */
+    SNN_DUAL_PHASES,   /* [phase][row][channel][12 columns]: dense, fixed steps */
+    SNN_DUAL_CHANNELS, /* [channel][row][phase][column]: depthwise */
+} snn_dual_order;
+
+#define SNN_DUAL_DENSE_ROW 12
 
 /* The walk for a window, an output shape, and tiles of `band` rows by `segment` columns. */
 static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_window *window,
                                                  snn_shape output_shape, int32_t band,
-                                                 int32_t segment)
+                                                 int32_t segment, snn_dual_order order)
 {
     snn_dual_layout l;
     const int32_t reach_w = (window->kernel_w - 1) * window->dilation_w;
@@ -44,15 +54,32 @@ static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_wind
     l.extent_h = output_shape.h - l.pair_h;
     l.extent_w = output_shape.w - l.pair_w;
     l.phases = window->stride_w < reach_w + 1 ? window->stride_w : reach_w + 1;
-    l.row_w = segment + reach_w / window->stride_w;
-    l.row_words = input_c * l.phases * l.row_w;
+    l.columns = segment + reach_w / window->stride_w;
+    l.row_w = order == SNN_DUAL_PHASES ? SNN_DUAL_DENSE_ROW : l.columns;
     l.rows = (band - 1) * window->stride_h + (window->kernel_h - 1) * window->dilation_h + 1;
-    l.words = l.rows * l.row_words;
+    l.words = l.rows * input_c * l.phases * l.row_w;
+    switch (order) {
+    case SNN_DUAL_ROWS:
+        l.phase_step = l.row_w;
+        l.channel_step = l.phases * l.phase_step;
+        l.row_step = input_c * l.channel_step;
+        break;
+    case SNN_DUAL_PHASES:
+        l.channel_step = l.row_w;
+        l.row_step = input_c * l.channel_step;
+        l.phase_step = l.rows * l.row_step;
+        break;
+    default:
+        l.phase_step = l.row_w;
+        l.row_step = l.phases * l.phase_step;
+        l.channel_step = l.rows * l.row_step;
+        break;
+    }
     return l;
 }
 
-/* Pack one band segment: word [row][channel][phase][column] for the output position (y, x) at its
- * upper left corner. `zeros` are channels bytes of the zero point, for what lies outside. */
+/* Pack one band segment for the output position (y, x) at its upper left corner. `zeros` are
+ * channels bytes of the zero point, for what lies outside. */
 void snn_dual_pack(const int8_t *input, snn_shape shape, const snn_window *window,
                    const snn_dual_layout *layout, int32_t y, int32_t x, const int8_t *zeros,
                    int32_t *packed);
@@ -70,6 +97,7 @@ typedef struct {
     int32_t offset; /* 2^(e-1) + zero point * 2^e */
     int32_t shift;  /* e */
     uint32_t jump;  /* sparse: where the chain of entries is entered; 0 behind the last channel */
+    uint32_t half_jump; /* the same for half tiles */
 } snn_dual_channel;
 
 static inline int32_t snn_dual_finish(int32_t sum, const snn_dual_channel *channel)
@@ -101,6 +129,8 @@ typedef struct {
     int32_t channels;                /* 12: bytes between neighbouring pixels of the output */
     int32_t pair;                    /* 16: bytes between the two pixels of a word */
     const uint8_t *stream;           /* 20: weights */
+    const void *blocks;              /* 24: dense: how taps are walked */
+    int32_t step;                    /* 28: bytes from one channel's base to the next: depthwise */
 } snn_dual_tile;
 
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(SNN_CHECKED) && \

@@ -41,28 +41,27 @@ void snn_dual_pack(const int8_t *input, snn_shape shape, const snn_window *windo
                    const snn_dual_layout *layout, int32_t y, int32_t x, const int8_t *zeros,
                    int32_t *packed)
 {
-    const int32_t step = layout->phases * layout->row_w;
     const int32_t below = layout->pair_h * window->stride_h;
     const int32_t aside = layout->pair_w * window->stride_w;
     const int32_t left = x * window->stride_w - window->pad_left;
     int32_t iy = y * window->stride_h - window->pad_top;
 
-    for (int32_t row = 0; row < layout->rows; ++row, ++iy, packed += layout->row_words) {
+    for (int32_t row = 0; row < layout->rows; ++row, ++iy, packed += layout->row_step) {
         const int8_t *const row0 =
             iy >= 0 && iy < shape.h ? input + iy * shape.w * shape.c : NULL;
         const int8_t *const row1 = iy + below >= 0 && iy + below < shape.h
                                        ? input + (iy + below) * shape.w * shape.c
                                        : NULL;
         for (int32_t phase = 0; phase < layout->phases; ++phase) {
-            int32_t *to = packed + phase * layout->row_w;
+            int32_t *to = packed + phase * layout->phase_step;
             int32_t ix = left + phase;
-            for (int32_t i = layout->row_w; i > 0; --i, ix += window->stride_w) {
+            for (int32_t i = layout->columns; i > 0; --i, ix += window->stride_w) {
                 const int32_t jx = ix + aside;
                 const int8_t *a =
                     row0 && ix >= 0 && ix < shape.w ? row0 + ix * shape.c : zeros;
                 const int8_t *b =
                     row1 && jx >= 0 && jx < shape.w ? row1 + jx * shape.c : zeros;
-                pack_position(a, b, shape.c, step, to++);
+                pack_position(a, b, shape.c, layout->channel_step, to++);
             }
         }
     }

@@ -1,0 +1,99 @@
+"""Format ``dual-dense``: every weight once, in the order of the dense dual-pixel kernel.
+
+Weights stand as ``[channel pair][block][lane][tap][2]``. A block is one to three taps that are
+neighbours in the packed row; its lanes are the input channels, of all filter rows where these are
+not dilated. No byte is added, except that an odd last channel is paired with zeros. The C side is
+``snn_convolve_dual_s8.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.encode.dual import CHANNEL_RECORD, DualGeometry
+from bridge.encode.streams import StreamError, frozen
+
+MOST_TAPS = 3
+BLOCK_RECORD = 12
+
+
+def blocks(geometry: DualGeometry) -> Iterator[tuple[slice, list[int]]]:
+    """The blocks of a filter: its rows, and the columns that are its taps."""
+    height, width = geometry.kernel
+    stride, dilation = geometry.stride[1], geometry.dilation[1]
+    split = geometry.dilation[0] > 1
+    for row in [slice(y, y + 1) for y in range(height)] if split else [slice(0, height)]:
+        for phase in range(geometry.phases):
+            run: list[int] = []
+            for kx in range(width):
+                if kx * dilation % stride != phase:
+                    continue
+                follows = run and kx * dilation // stride == run[-1] * dilation // stride + 1
+                if run and (not follows or len(run) == MOST_TAPS):
+                    yield row, run
+                    run = []
+                run = [*run, kx]
+            if run:
+                yield row, run
+
+
+def order_dense(weights: npt.NDArray[np.int8], geometry: DualGeometry) -> npt.NDArray[np.int8]:
+    """Filters ``[out, h, w, in]`` in the kernel's order.
+
+    Raises:
+        StreamError: not the geometry's filter.
+    """
+    channels, *filter_shape = weights.shape
+    if tuple(filter_shape) != (*geometry.kernel, geometry.source[2]):
+        raise StreamError(f"filters {weights.shape} for a walk of {geometry.kernel}")
+    pairs = np.zeros((channels + channels % 2, *filter_shape), dtype=np.int8)
+    pairs[:channels] = weights
+    pairs = pairs.reshape(-1, 2, *filter_shape)
+    parts = [
+        # [pair, 2, row, tap, in] → [pair, row, in, tap, 2]
+        pairs[:, :, rows][:, :, :, taps].transpose(0, 2, 4, 3, 1).reshape(len(pairs), -1)
+        for rows, taps in blocks(geometry)
+    ]
+    return frozen(np.ascontiguousarray(np.concatenate(parts, axis=1)).reshape(-1))
+
+
+def dense_from_order(
+    ordered: npt.NDArray[np.int8], channels: int, geometry: DualGeometry
+) -> npt.NDArray[np.int8]:
+    """The filters ``[out, h, w, in]`` that were ordered.
+
+    Raises:
+        StreamError: as many bytes as no filter of the geometry has.
+    """
+    pairs = -(-channels // 2)
+    shape = (*geometry.kernel, geometry.source[2])
+    if ordered.size != 2 * pairs * int(np.prod(shape)):
+        raise StreamError(f"{ordered.size} weights for {channels} filters of {shape}")
+    result = np.zeros((pairs, 2, *shape), dtype=np.int8)
+    table = ordered.reshape(pairs, -1)
+    at = 0
+    for rows, taps in blocks(geometry):
+        height = rows.stop - rows.start
+        size = height * shape[2] * len(taps) * 2
+        part = table[:, at : at + size].reshape(pairs, height, shape[2], len(taps), 2)
+        for index, tap in enumerate(taps):
+            result[:, :, rows, tap] = part[:, :, :, index].transpose(0, 3, 1, 2)
+        at += size
+    return result.reshape(2 * pairs, *shape)[:channels]
+
+
+def dense_scratch(geometry: DualGeometry) -> int:
+    """Bytes of scratch; ``snn_convolve_dual_s8_get_scratch_size`` in C."""
+    reach = (geometry.kernel[1] - 1) * geometry.dilation[1]
+    phases = min(geometry.stride[1], reach + 1)
+    most = geometry.kernel[1]
+    if geometry.dilation[1] == 1:
+        most = phases * (geometry.kernel[1] // phases // 3 + 1)
+    if geometry.dilation[0] > 1:
+        most *= geometry.kernel[0]
+    channels = -(-geometry.source[2] // 4) * 4
+    records = (geometry.target[2] + 2) * CHANNEL_RECORD + (most + 1) * BLOCK_RECORD
+    return geometry.words * 4 + records + channels

@@ -1,0 +1,198 @@
+"""The last rungs: the finished file in TFLM, its accuracy, its test vectors."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bridge.convert import check, tflm
+from bridge.convert.options import ConvertOptions, ConvertResult, Proof
+from bridge.data import Array, Dataset
+from bridge.graph import Graph, read_tflite
+
+if TYPE_CHECKING:
+    from bridge.bundle import BundleWriter
+    from bridge.convert.lift.lower import Lifted
+    from bridge.convert.prune import Target
+    from bridge.convert.run import Ladder
+    from bridge.convert.source import Source
+    from bridge.convert.train import Task
+
+WORK_BUDGET = 2_000_000_000
+"""Multiply-accumulates that judging may take in TFLM's reference kernels on the host."""
+
+
+def judge(
+    source: Source,
+    data: Dataset | None,
+    task: Task | None,
+    lifted: Lifted,
+    pruned: Any,
+    raw: bytes,
+    targets: Sequence[Target],
+    calibration: Sequence[Array],
+    options: ConvertOptions,
+    bundle: BundleWriter,
+    ladder: Ladder,
+) -> ConvertResult:
+    """Hold the file against everything before it and write the bundle's entries.
+
+    Raises:
+        ProofError: the file breaks a rule or a pruned layer lost its zeros.
+    """
+    from bridge.convert.fidelity import compare
+    from bridge.convert.names import with_our_names
+    from bridge.convert.prune import kernel_of, weighted_layers
+    from bridge.convert.run import layer_reports
+
+    with ladder.progress.stage("prove the finished file in TFLM"):
+        model, fused = with_our_names(
+            raw,
+            [layer.name for layer in pruned.layers],
+            {layer.name: kernel_of(layer).size for layer in weighted_layers(pruned)},
+            pruned.output_names,
+            list(lifted.inputs),
+            list(lifted.outputs),
+        )
+        graph = read_tflite(model, name=source.name)
+        ladder.prove(*check.check_structure(graph, len(lifted.transposes)))
+        wanted = {t.name: t.sparsity for t in targets if t.sparsity}
+        zeros, shares = check.check_zeros(graph, wanted)
+        if zeros:
+            worst = min(zeros, key=lambda p: p.statistic - p.bound)
+            ladder.proofs.extend(z for z in zeros if z is not worst)
+            ladder.prove(worst)
+        layers = layer_reports(lifted, pruned, targets, shares)
+        floats = _test_inputs(task, calibration, options, sum(r.macs for r in layers))
+        inputs = tflm.quantize_inputs(graph, floats)
+        expected = tflm.run(model, inputs)
+        for note in check.check_outputs(graph, expected):
+            ladder.note(note)
+        metrics = _metrics(task, lifted, pruned, graph, floats, expected)
+        fidelity = compare(model, graph, pruned, fused, floats)
+        ladder.prove(_agreement(lifted, pruned, graph, floats, expected))
+    labels = None
+    if task is not None and data is not None and task.metric == "accuracy":
+        labels = data.y_test[: len(inputs[0])].astype(np.int64)
+    bundle.write("model_int8.tflite", model)
+    n = options.samples
+    bundle.write(
+        "samples.npz",
+        samples_file(
+            [a[:n] for a in inputs],
+            None if labels is None else labels[:n],
+            [a[:n] for a in expected],
+        ),
+    )
+    return ConvertResult(
+        metrics, tuple(ladder.proofs), layers, fidelity, tuple(ladder.notes), io_of(graph, lifted)
+    )
+
+
+def _test_inputs(
+    task: Task | None, calibration: Sequence[Array], options: ConvertOptions, macs: int
+) -> list[Array]:
+    """As many test samples as the budget allows, at least ``options.samples``."""
+    count = max(options.samples, min(2000, WORK_BUDGET // max(macs, 1)))
+    return [a[:count] for a in (task.test_inputs if task is not None else calibration)]
+
+
+def _metrics(
+    task: Task | None,
+    lifted: Lifted,
+    pruned: Any,
+    graph: Graph,
+    floats: Sequence[Array],
+    expected: Sequence[Array],
+) -> dict[str, Any]:
+    """The task's metric of each stage, on the same samples."""
+    from bridge.convert.train import predict
+
+    if task is None:
+        return {}
+    return {
+        "metric": task.metric,
+        "samples": len(floats[0]),
+        "float": task.score(predict(lifted.model, floats)),
+        "pruned": task.score(predict(pruned, floats)),
+        "int8": task.score(tflm.dequantize_outputs(graph, expected)),
+    }
+
+
+def _agreement(
+    lifted: Lifted, pruned: Any, graph: Graph, floats: Sequence[Array], expected: Sequence[Array]
+) -> Proof:
+    """How far int8 on TFLM is from the pruned float network: told, bounded by no rule."""
+    from bridge.convert.prove import relative_difference
+    from bridge.convert.train import predict
+
+    reference = predict(pruned, floats)
+    ours = tflm.dequantize_outputs(graph, expected)
+    shaped = [o.reshape(r.shape) for o, r in zip(ours, reference, strict=True)]
+    return Proof(
+        "int8 on TFLM ≈ pruned Keras",
+        True,
+        relative_difference(shaped, reference),
+        1.0,
+        "of output range",
+        len(floats[0]),
+        detail="told, not bounded by a rule: quantization costs this much",
+    )
+
+
+def samples_file(inputs: Sequence[Array], labels: Array | None, expected: Sequence[Array]) -> bytes:
+    """``samples.npz``: inputs, labels where there are any, expected outputs.
+
+    A second input or output is called ``inputs1``, ``expected1`` and so on.
+    """
+    arrays: dict[str, Array] = {}
+    for i, array in enumerate(inputs):
+        arrays["inputs" if i == 0 else f"inputs{i}"] = array
+    for i, array in enumerate(expected):
+        arrays["expected" if i == 0 else f"expected{i}"] = array
+    if labels is not None:
+        arrays["labels"] = labels
+    return npz(arrays)
+
+
+def npz(arrays: dict[str, Array]) -> bytes:
+    """A .npz whose bytes depend on nothing but its arrays (no time of day)."""
+    import zipfile
+
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            part = io.BytesIO()
+            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, part.getvalue())
+    return stream.getvalue()
+
+
+def io_of(graph: Graph, lifted: Lifted | None) -> dict[str, Any]:
+    """Name, shape, dtype, scale, zero point and layout of every input and output."""
+
+    def describe(index: int, name: str, order: str) -> dict[str, Any]:
+        tensor = graph.tensor(index)
+        q = tensor.quantization
+        return {
+            "name": name or tensor.name,
+            "shape": list(tensor.shape),
+            "dtype": tensor.dtype,
+            "scale": q.scale if q else None,
+            "zero_point": q.zero_point if q else None,
+            "layout": order,
+        }
+
+    result: dict[str, Any] = {}
+    for key, indices in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        names = list(getattr(lifted, key)) if lifted is not None else [""] * len(indices)
+        result[key] = [
+            describe(i, n, "channels-last" if len(graph.tensor(i).shape) > 2 else "flat")
+            for i, n in zip(indices, names, strict=True)
+        ]
+    return result

@@ -1,0 +1,276 @@
+"""Simulated quantization, as tfmot wraps it, with ranges and fusions of our own.
+
+tfmot's default scheme starts every activation at −6 … 6 and follows a moving average, which cuts
+true extremes; and where a ReLU is a layer of its own it leaves the convolution before it without
+quantized weights. So each layer here gets an explicit configuration: prune-preserving weight
+quantizers for Conv2D and Dense (tfmot's), and activation ranges that are measured on data.
+Weights of other layers (depthwise, transposed) are quantized by TFLite's converter, per channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bridge.convert.lift.builder import Array
+from bridge.convert.prune import custom_objects, variable_of, weighted_layers
+from bridge.convert.quiet import quantizer_library, quiet, tensorflow
+
+NO_QAT = ("PReLU",)
+"""Layers that simulated quantization can't imitate as TFLite computes them."""
+
+# Layers that keep their input's quantization, or whose output range TFLite fixes itself.
+_PLAIN = (
+    *("Slice", "Gather", "Pad", "Permute", "Reshape", "UpSampling2D", "Resize", "ZeroPadding2D"),
+    *("MaxPooling2D", "AveragePooling2D", "Softmax", "Flatten"),
+)
+_FIXED_RANGE = ("sigmoid", "tanh", "softmax", "linear")
+_RECTIFIED = ("Conv2D", "DepthwiseConv2D", "Dense", "Add", "Subtract", "WithConstant", "Multiply")
+
+
+def refusal(model: Any) -> str:
+    """Empty, or the layer that keeps a network from simulated quantization."""
+    return next((str(x.name) for x in model.layers if type(x).__name__ in NO_QAT), "")
+
+
+def _consumers(layer: Any) -> list[Any]:
+    return [node.layer for node in layer._outbound_nodes]
+
+
+def _is_output(model: Any, layer: Any) -> bool:
+    return any(layer.output is o for o in model.outputs)
+
+
+def has_own_range(model: Any, layer: Any) -> bool:
+    """Whether a layer's output is quantized with a range of its own.
+
+    Not so where the next layer's activation is fused into it, or where it only feeds a
+    concatenation, whose one range all its parts share.
+    """
+    kind = type(layer).__name__
+    if kind == "InputLayer" or kind in _PLAIN:
+        return False
+    if kind == "Activation":
+        return layer.get_config()["activation"] not in _FIXED_RANGE
+    users = _consumers(layer)
+    if len(users) == 1 and not _is_output(model, layer):
+        after = type(users[0]).__name__
+        if after == "ReLU" and kind in _RECTIFIED:
+            return False
+        if after == "Concatenate" and len(_consumers(users[0])) >= 1:
+            return False
+    return True
+
+
+def _parts() -> tuple[Any, Any, Any]:
+    """The quantizer, the configuration and the scheme: classes made when tfmot is there."""
+    tfmot = quantizer_library()
+    tf, _ = tensorflow()
+    from tensorflow_model_optimization.python.core.quantization.keras import (
+        quantize_scheme,
+    )
+    from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (  # noqa: E501
+        prune_preserve_quantize_registry as preserve,
+    )
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+        default_8bit_transforms,
+    )
+    from tensorflow_model_optimization.python.core.quantization.keras.graph_transformations import (
+        model_transformer,
+    )
+
+    class MeasuredRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]
+        """int8 over a range that is set from data, not learned."""
+
+        def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+            def variable(end: str, value: float) -> Any:
+                initial = tf.keras.initializers.Constant(value)
+                return layer.add_weight(f"{name}_{end}", initializer=initial, trainable=False)
+
+            return {"min_var": variable("min", -6.0), "max_var": variable("max", 6.0)}
+
+        def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+            return tf.quantization.fake_quant_with_min_max_vars(
+                inputs, weights["min_var"], weights["max_var"], num_bits=8
+            )
+
+        def get_config(self) -> dict[str, Any]:
+            return {}
+
+    class LayerConfig(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
+        """What is quantized at one layer.
+
+        Args:
+            weights: ``conv`` (per output channel), ``dense`` (per tensor) or empty.
+            output: whether the output has a range of its own.
+        """
+
+        def __init__(self, weights: str, output: bool) -> None:
+            self.weights, self.output = weights, output
+
+        def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+            if not self.weights:
+                return []
+            kind = (
+                preserve.PrunePreserveDefault8BitConvWeightsQuantizer
+                if self.weights == "conv"
+                else preserve.PrunePreserveDefault8BitWeightsQuantizer
+            )
+            return [(layer.kernel, kind())]
+
+        def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+            return []
+
+        def set_quantize_weights(self, layer: Any, quantize_weights: Any) -> None:
+            if self.weights:
+                layer.kernel = quantize_weights[0]
+
+        def set_quantize_activations(self, layer: Any, quantize_activations: Any) -> None:
+            pass
+
+        def get_output_quantizers(self, layer: Any) -> list[Any]:
+            return [MeasuredRange()] if self.output else []
+
+        def get_config(self) -> dict[str, Any]:
+            return {"weights": self.weights, "output": self.output}
+
+    class InputsOnly:
+        """Of tfmot's graph changes only the one that quantizes the network's inputs."""
+
+        def apply(self, model: Any, layer_quantize_map: Any) -> Any:
+            return model_transformer.ModelTransformer(
+                model,
+                [default_8bit_transforms.InputLayerQuantize()],
+                set(layer_quantize_map),
+                layer_quantize_map,
+            ).transform()
+
+    class Scheme(quantize_scheme.QuantizeScheme):  # type: ignore[misc]
+        def get_layout_transformer(self) -> Any:
+            return InputsOnly()
+
+        def get_quantize_registry(self) -> Any:
+            return preserve.Default8bitPrunePreserveQuantizeRegistry()
+
+    return MeasuredRange, LayerConfig, Scheme()
+
+
+def simulate(model: Any, ranges: dict[str, tuple[float, float]]) -> Any:
+    """A copy of a float model with simulated int8 quantization.
+
+    Args:
+        ranges: (low, high) by layer name, inputs included, from :func:`measure`.
+    """
+    tfmot = quantizer_library()
+    _, keras = tensorflow()
+    measured, config, scheme = _parts()
+    own = {"MeasuredRange": measured, "LayerConfig": config}
+    kinds = {"Conv2D": "conv", "Dense": "dense"}
+
+    def mark(layer: Any) -> Any:
+        copy = layer.__class__.from_config(layer.get_config())
+        if type(layer).__name__ == "InputLayer":
+            return copy
+        quantization = config(kinds.get(type(layer).__name__, ""), has_own_range(model, layer))
+        return tfmot.quantization.keras.quantize_annotate_layer(copy, quantization)
+
+    with quiet(), custom_objects(), tfmot.quantization.keras.quantize_scope(own):
+        annotated = keras.models.clone_model(model, clone_function=mark)
+        inner = {getattr(w, "layer", w).name: getattr(w, "layer", w) for w in annotated.layers}
+        for layer in model.layers:
+            if layer.weights:
+                inner[layer.name].set_weights(layer.get_weights())
+        simulated = tfmot.quantization.keras.quantize_apply(annotated, scheme)
+    set_ranges(simulated, ranges)
+    return simulated
+
+
+def set_ranges(simulated: Any, ranges: dict[str, tuple[float, float]]) -> None:
+    """Write measured ranges into a simulated model."""
+    inputs = [n for n in ranges if n.startswith("input:")]
+    for layer in simulated.layers:
+        if type(layer).__name__ == "QuantizeLayer":
+            source = layer.input._keras_history.layer.name
+            key = next(n for n in inputs if n == f"input:{source}")
+            low, high = ranges[key]
+            layer.quantizer_vars["min_var"].assign(low)
+            layer.quantizer_vars["max_var"].assign(high)
+            continue
+        own = getattr(layer, "layer", None)
+        variables = getattr(layer, "_output_quantizer_vars", None)
+        if own is not None and variables and own.name in ranges:
+            low, high = ranges[own.name]
+            variables["min_var"].assign(low)
+            variables["max_var"].assign(high)
+
+
+def measure(
+    model: Any, inputs: Sequence[Array], *, clip: Callable[[Array], tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """Activation ranges of a float model on data, zero always within.
+
+    Args:
+        inputs: calibration samples, Keras layout.
+        clip: the range of one tensor's values: :func:`extremes` or :func:`histogram`.
+    """
+    _, keras = tensorflow()
+    layers = [layer for layer in model.layers if has_own_range(model, layer)]
+    ranges: dict[str, tuple[float, float]] = {}
+    for tensor, array in zip(model.inputs, inputs, strict=True):
+        ranges[f"input:{tensor._keras_history.layer.name}"] = _with_zero(*clip(array))
+    if not layers:
+        return ranges
+    probe = keras.Model(model.inputs, [layer.output for layer in layers])
+    parts: list[list[Array]] = [[] for _ in layers]
+    for i in range(0, len(inputs[0]), 64):
+        result = probe([a[i : i + 64] for a in inputs], training=False)
+        for part, value in zip(parts, result if len(layers) > 1 else [result], strict=True):
+            part.append(np.asarray(value))
+    for layer, part in zip(layers, parts, strict=True):
+        ranges[layer.name] = _with_zero(*clip(np.concatenate(part)))
+    return ranges
+
+
+def _with_zero(low: float, high: float) -> tuple[float, float]:
+    low, high = min(low, 0.0), max(high, 0.0)
+    return (low, high) if high - low > 1e-6 else (low, low + 1e-3)
+
+
+def extremes(values: Array) -> tuple[float, float]:
+    """The true lowest and highest value."""
+    return float(values.min()), float(values.max())
+
+
+def histogram(values: Array, steps: int = 24) -> tuple[float, float]:
+    """The range, shrunk towards zero, whose int8 rounding and clipping err least (mean square)."""
+    low, high = _with_zero(*extremes(values))
+    counts, edges = np.histogram(values, bins=2048, range=(low, high))
+    centres = (edges[:-1] + edges[1:]) / 2
+    best = (np.inf, low, high)
+    for factor in np.linspace(1.0, 0.4, steps):
+        a, b = low * factor, high * factor
+        scale = max((b - a) / 255, 1e-12)
+        outside = np.square(centres - np.clip(centres, a, b))
+        inside = scale * scale / 12 * ((centres >= a) & (centres <= b))
+        error = float((counts * (outside + inside)).sum())
+        if error < best[0]:
+            best = (error, a, b)
+    return float(best[1]), float(best[2])
+
+
+def copy_back(simulated: Any, model: Any) -> None:
+    """Trained weights of a simulated model → the float model it was made from."""
+    for layer in weighted_layers(model):
+        kernel, bias = variables_of(simulated, layer.name)
+        variable_of(layer).assign(kernel)
+        if bias is not None:
+            layer.bias.assign(bias)
+
+
+def variables_of(simulated: Any, name: str) -> tuple[Any, Any]:
+    """Kernel and bias variables of a layer, which tfmot's wrapper holds while it simulates."""
+    wrapper = next(w for w in simulated.layers if getattr(w, "layer", w).name == name)
+    found = {w.name.rpartition("/")[2].partition(":")[0]: w for w in wrapper.weights}
+    return found.get("depthwise_kernel", found.get("kernel")), found.get("bias")

@@ -1,0 +1,250 @@
+"""The conversion from end to end: each step ends in a proof against the step before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bridge.convert.options import ConvertOptions, ConvertResult, LayerReport, Proof
+from bridge.data import Array, Dataset, load
+from bridge.errors import DataError
+
+if TYPE_CHECKING:
+    from bridge.bundle import BundleWriter
+    from bridge.convert.lift.lower import Lifted
+    from bridge.convert.source import Source
+    from bridge.convert.train import Task
+    from bridge.progress import Progress
+
+PROOF_SAMPLES = 32
+"""Real samples that the float rungs compare; each is a whole network's worth of numbers."""
+
+
+@dataclass
+class Ladder:
+    """What accumulates on the way: proofs and notes, told as they arise."""
+
+    progress: Progress
+    proofs: list[Proof]
+    notes: list[str]
+
+    def prove(self, *proofs: Proof) -> None:
+        """Take up rungs and say them."""
+        for proof in proofs:
+            self.proofs.append(proof)
+            mark = "proved" if proof.passed else "noted"
+            place = f" [{proof.layer}]" if proof.layer else ""
+            words = f"{mark}: {proof.rung}{place}: {proof.statistic:.3g} {proof.unit}"
+            self.progress.note(words + (f" ({proof.detail})" if proof.detail else ""))
+
+    def note(self, text: str) -> None:
+        """Take up a sentence for the user and say it."""
+        self.notes.append(text)
+        self.progress.note(text)
+
+
+def convert(options: ConvertOptions, bundle: BundleWriter, progress: Progress) -> ConvertResult:
+    """Bring a network from PyTorch to a proved int8 .tflite in a bundle.
+
+    Writes ``model.onnx``, ``model_int8.tflite`` and ``samples.npz``; the caller puts the result
+    into the manifest and commits the bundle.
+
+    Raises:
+        BridgeError: one of :mod:`bridge.errors`; nothing is committed then.
+    """
+    from bridge.convert.export import export
+    from bridge.convert.source import open_source, shapes_of
+
+    ladder = Ladder(progress, [], [])
+    with progress.stage("load the network and the data"):
+        source = open_source(options)
+        data = _data(options, source)
+        if source.kind == "tflite":
+            from bridge.convert.package import package
+
+            return package(source, data, options, bundle, progress)
+        shapes = shapes_of(source, data, options)
+    if not source.trained and source.kind == "torch":
+        _first_training(source, data, options, ladder)
+    inputs, real = _proof_inputs(data, shapes, options)
+    with progress.stage("export to ONNX"):
+        if source.kind == "onnx":
+            onnx_model, reference = source.network, None
+        else:
+            onnx_model = export(source.network, shapes)
+            reference = source.network
+        bundle.write("model.onnx", onnx_model.SerializeToString())
+    lifted = _lift(onnx_model, reference, inputs, real, options, ladder)
+    return _compress(source, data, lifted, inputs, options, bundle, ladder)
+
+
+def _data(options: ConvertOptions, source: Source) -> Dataset | None:
+    name = options.data or source.data
+    if name is None:
+        return None
+    data = load(name, layout=options.layout)
+    if not len(data.train_inputs[0]) or not len(data.test_inputs[0]):
+        raise DataError(f"the data set {data.name} is empty", hint="give at least one sample")
+    return data
+
+
+def _first_training(
+    source: Source, data: Dataset | None, options: ConvertOptions, ladder: Ladder
+) -> None:
+    from bridge import zoo
+
+    if data is not None and data.task == "classification" and source.name in zoo.names():
+        from bridge.convert.first import train_torch
+
+        with ladder.progress.stage(f"train {source.name} on {data.name} (no checkpoint yet)"):
+            train_torch(source.network, data, options, ladder.progress.update)
+        ladder.note("the float network was trained here: there was no checkpoint")
+    else:
+        ladder.note(
+            "no checkpoint was given (--weights): the network keeps the weights its class "
+            "starts with"
+        )
+
+
+def _proof_inputs(
+    data: Dataset | None, shapes: Sequence[tuple[int, ...]], options: ConvertOptions
+) -> tuple[list[Array], bool]:
+    """Samples in the network's layout: real ones where there are any."""
+    from bridge.convert.train import network_arrays
+
+    if data is not None:
+        chosen = [a[:PROOF_SAMPLES] for a in data.test_inputs]
+        return network_arrays(chosen, options.network_layout), True
+    draw = np.random.default_rng(options.seed)
+    return [draw.normal(size=(PROOF_SAMPLES, *s)).astype(np.float32) for s in shapes], False
+
+
+def _lift(
+    onnx_model: Any,
+    reference: Any,
+    inputs: list[Array],
+    real: bool,
+    options: ConvertOptions,
+    ladder: Ladder,
+) -> Lifted:
+    from bridge.convert.lift.lower import lift
+    from bridge.convert.prove import prove_lift, run_onnx, run_torch
+    from bridge.convert.witness import testify
+
+    with ladder.progress.stage("lift into trainable Keras layers"):
+        lifted = lift(onnx_model, network_layout=options.network_layout)
+        if not real:
+            ladder.note("without --data the proofs use random inputs")
+        for note in lifted.notes:
+            ladder.note(note)
+        run_reference = None
+        if reference is not None:
+            outputs = run_torch(reference, inputs)
+
+            def run_reference(_: Sequence[Array]) -> list[Array]:
+                return outputs
+
+        ladder.prove(*prove_lift(run_reference, onnx_model, lifted, inputs))
+    if options.onnx2tf:
+        with ladder.progress.stage("ask onnx2tf as a witness"):
+            told = outputs if reference is not None else run_onnx(onnx_model, inputs)
+            ladder.prove(testify(onnx_model, inputs, told))
+    return lifted
+
+
+def _compress(
+    source: Source,
+    data: Dataset | None,
+    lifted: Lifted,
+    proof_inputs: list[Array],
+    options: ConvertOptions,
+    bundle: BundleWriter,
+    ladder: Ladder,
+) -> ConvertResult:
+    """Prune, quantize, judge, and write the results."""
+    from bridge.convert import prune as pruning
+    from bridge.convert import train
+    from bridge.convert.judge import judge
+
+    progress = ladder.progress
+    task = None
+    if data is not None:
+        task = train.task_of(lifted, data, options.network_layout, options.max_train)
+    targets = pruning.choose(lifted.model, options)
+    for target in targets:
+        if target.reason and options.sparsity:
+            ladder.note(f"{target.name} stays dense: {target.reason}")
+    with progress.stage("prune"):
+        pruned, outcome = pruning.prune(lifted.model, targets, task, options, progress.update)
+        if outcome is not None:
+            ladder.note(f"pruned: kept epoch {outcome.best} of {outcome.epochs}")
+    model, calibration = _quantize(pruned, task, lifted, proof_inputs, options, ladder)
+    return judge(
+        source, data, task, lifted, pruned, model, targets, calibration, options, bundle, ladder
+    )
+
+
+def _quantize(
+    pruned: Any,
+    task: Task | None,
+    lifted: Lifted,
+    proof_inputs: list[Array],
+    options: ConvertOptions,
+    ladder: Ladder,
+) -> tuple[bytes, list[Array]]:
+    """The int8 file, and what it was calibrated with (Keras layout)."""
+    from bridge.convert import qat, quantize
+
+    way = options.quantize
+    blocked = qat.refusal(pruned)
+    if way == "qat" and (task is None or options.epochs == 0):
+        ladder.note("quantization-aware training needs data and epochs; after training instead")
+        way = "ptq"
+    elif way == "qat" and blocked:
+        ladder.note(
+            f"{blocked} can't be trained quantized as TFLite computes it; quantized after "
+            "training instead"
+        )
+        way = "ptq"
+    calibration = lifted.to_physical(proof_inputs)
+    if task is not None:
+        calibration = [a[: quantize.CALIBRATION] for a in task.inputs]
+    else:
+        ladder.note("without --data the int8 ranges come from random inputs: for a trial only")
+    with ladder.progress.stage(f"quantize to int8 ({way})"):
+        model = pruned
+        if way == "qat" and task is not None:
+            model, outcome = quantize.train_quantized(pruned, task, options, ladder.progress.update)
+            ladder.note(f"quantized training: kept epoch {outcome.best} of {outcome.epochs}")
+        return quantize.to_tflite(model, calibration, seed=options.seed), calibration
+
+
+def layer_reports(
+    lifted: Lifted, pruned: Any, targets: Sequence[Any], shares: dict[str, float]
+) -> tuple[LayerReport, ...]:
+    """Every weighted layer of the finished network."""
+    from bridge.convert.prune import kernel_of, weighted_layers
+
+    by_name = {t.name: t for t in targets}
+    reports = []
+    for layer in weighted_layers(pruned):
+        kernel = kernel_of(layer)
+        target = by_name[layer.name]
+        places = int(np.prod(layer.output.shape[1:-1], dtype=int)) if kernel.ndim == 4 else 1
+        if type(layer).__name__ == "TransposedConv":
+            places = int(np.prod(layer.input.shape[1:3], dtype=int))
+        reports.append(
+            LayerReport(
+                layer.name,
+                target.kind,
+                int(kernel.size),
+                target.sparsity,
+                shares.get(layer.name, float((kernel == 0).mean())),
+                target.reason,
+                int(kernel.size) * places,
+            )
+        )
+    return tuple(reports)

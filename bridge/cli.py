@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -288,8 +289,18 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except BridgeError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print("[red]error:[/red]", end=" ")
+        console.print(str(error), markup=False)
         raise SystemExit(error.exit_status) from None
+    except Exception as error:
+        if os.environ.get("TFLM_BRIDGE_DEBUG"):
+            raise
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print("[red]error:[/red]", end=" ")
+        console.print(f"unexpected {type(error).__name__}: {error}", markup=False)
+        console.print("  → a defect of tflm-bridge; TFLM_BRIDGE_DEBUG=1 shows where it happened")
+        raise SystemExit(70) from None  # EX_SOFTWARE of sysexits.h
 
 
 if __name__ == "__main__":

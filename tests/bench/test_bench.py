@@ -1,0 +1,135 @@
+"""The bench on a real bundle: rows, table, report, and engines that can't run."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bridge.bench.engines import run_bench
+from bridge.bench.report import render
+from bridge.bench.row import Row
+from bridge.bench.table import comparison
+from bridge.bundle import Bundle, BundleWriter
+from bridge.errors import BundleError, InputError
+from bridge.pipeline import record_bench
+from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
+
+pytestmark = pytest.mark.emulated
+
+
+def make_bundle(folder):
+    shape = (20, 17, 1)
+    model = int8_model(lenet, shape, sparsity=0.9)
+    inputs = random_inputs(shape, count=30)
+    expected = run_tflm(model, inputs)
+    writer = BundleWriter(folder, "test")
+    writer.write("model_int8.tflite", model)
+    stream = io.BytesIO()
+    np.savez(stream, inputs=inputs, labels=expected.argmax(axis=1), expected=expected)
+    writer.write("samples.npz", stream.getvalue())
+    writer.manifest["model"] = "lenet"
+    return writer.commit()
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("bundle") / "out")
+
+
+@pytest.fixture(scope="module")
+def rows(bundle):
+    return run_bench(bundle, engines=("tflm-host", "c-float", "c-dense", "c-sparse", "tflm"))
+
+
+def test_every_int8_engine_equals_the_interpreter(rows):
+    exact = {row.engine: row.bit_exact for row in rows if row.ran}
+    assert exact == {"tflm-host": True, "c-float": None, "c-dense": True, "c-sparse": True}
+    by_engine = {row.engine: row for row in rows}
+    assert by_engine["c-sparse"].accuracy == 1.0
+    assert by_engine["c-sparse"].flash_weights < by_engine["c-dense"].flash_weights / 3
+    assert by_engine["c-sparse"].instructions < by_engine["c-dense"].instructions
+    assert by_engine["c-float"].flash_weights > 3 * by_engine["c-dense"].flash_weights
+    for engine in ("c-float", "c-dense", "c-sparse"):
+        best, low, high = by_engine[engine].cycles_modelled
+        assert low <= best <= high
+        assert low > 0.5 * by_engine[engine].instructions
+
+
+def test_what_is_missing_costs_only_its_row(rows):
+    row = next(row for row in rows if row.engine == "tflm")
+    assert not row.ran
+    assert "TFLM_ROOT" in row.note
+
+
+def test_table_and_json_name_baselines(rows):
+    console = Console(width=200, file=io.StringIO())
+    console.print(comparison(rows))
+    text = console.file.getvalue()
+    assert "c-dense" in text
+    assert "TFLM_ROOT is not set" in text
+    line = next(line for line in text.splitlines() if "c-sparse" in line)
+    assert line.count("×") == 2
+    values = json.loads(json.dumps([row.as_json() for row in rows]))
+    names = {"model", "engine", "core", "accuracy", "bit_exact", "flash_bytes", "ram_bytes",
+             "instructions", "cycles_modelled", "baseline"}  # fmt: skip
+    assert names <= set(values[0])
+    assert set(values[1]["flash_bytes"]) == {"code", "weights", "total"}
+
+
+def test_report_is_self_contained(bundle, rows):
+    page = render(bundle.manifest, rows)
+    assert page.count("<svg") == 3
+    for outside in ("http://cdn", "https://", "<script", "<link", "src="):
+        assert outside not in page.replace("http://www.w3.org", "").replace(
+            "https://matplotlib.org", ""
+        )
+    assert page == render(bundle.manifest, rows)
+
+
+def test_the_bundle_keeps_what_the_bench_found(bundle, rows, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle.path, copy)
+    record_bench(Bundle.open(copy), list(rows))
+    again = Bundle.open(copy)
+    assert len(json.loads((again.path / "bench.json").read_text())) == len(rows)
+    assert "c-sparse" in (again.path / "report.html").read_text()
+
+
+def test_a_wrong_output_is_seen(bundle, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle.path, copy)
+    with np.load(copy / "samples.npz") as stored:
+        values = dict(stored)
+    values["expected"] = values["expected"].copy()
+    values["expected"][3, 2] ^= 1
+    stream = io.BytesIO()
+    np.savez(stream, **values)
+    changed = Bundle(copy, bundle.manifest).add({"samples.npz": stream.getvalue()})
+    row = run_bench(changed, engines=("c-sparse",))[0]
+    assert row.bit_exact is False
+
+
+def test_bad_names_and_missing_samples(bundle, tmp_path):
+    with pytest.raises(InputError, match="unknown engine"):
+        run_bench(bundle, engines=("fast",))
+    with pytest.raises(InputError, match="unknown core"):
+        run_bench(bundle, cores=("cortex-m99",))
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle.path, copy)
+    (copy / "samples.npz").unlink()
+    with pytest.raises(BundleError, match="missing from its bundle"):
+        Bundle.open(copy)
+    with pytest.raises(BundleError, match="no samples"):
+        run_bench(dataclasses.replace(bundle, path=copy), engines=("c-sparse",))
+
+
+def test_ratios_need_a_baseline_that_ran():
+    console = Console(width=200, file=io.StringIO())
+    console.print(comparison([Row("m", "c-sparse", "cortex-m4", samples=1, instructions=10)]))
+    assert "×" not in console.file.getvalue()

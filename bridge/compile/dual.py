@@ -12,6 +12,8 @@ import numpy.typing as npt
 from bridge.compile.formats import Stored, Weighted
 from bridge.encode.dual import (
     DENSE_ROW,
+    DEPTHWISE_ROW,
+    DEPTHWISE_TILE,
     TILE,
     DualGeometry,
     count_entries,
@@ -19,7 +21,7 @@ from bridge.encode.dual import (
     pack_dual,
     why_not_dual,
 )
-from bridge.encode.dual_dense import dense_scratch, order_dense
+from bridge.encode.dual_dense import dense_scratch, depthwise_scratch, order_dense
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.graph.model import Array
 
@@ -110,7 +112,7 @@ def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
     if layer.kind == "DEPTHWISE_CONV_2D" or layer.groups != 1:
         return None
     geometry = best_geometry(layer, "rows", scratch)
-    bias = None if geometry is None else _provable_bias(layer, geometry)
+    bias = None if geometry is None else _provable_bias(_matrix(layer), layer, geometry)
     if geometry is None or bias is None:
         return None
     packed = pack_dual(_matrix(layer), geometry)
@@ -135,7 +137,7 @@ def dual_dense(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | 
     if layer.kind == "DEPTHWISE_CONV_2D" or layer.groups != 1:
         return None
     geometry = best_geometry(layer, "phases", scratch)
-    bias = None if geometry is None else _provable_bias(layer, geometry)
+    bias = None if geometry is None else _provable_bias(_matrix(layer), layer, geometry)
     if geometry is None or bias is None:
         return None
     constants: dict[str, Array] = {
@@ -154,13 +156,78 @@ def dual_dense(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | 
     )
 
 
+def dual_depthwise(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
+    """A 3×3 depthwise convolution for the dual-pixel kernel; None where it can't run it."""
+    w = layer.window
+    plain = (w.kernel_h, w.kernel_w, w.dilation_h, w.dilation_w) == (3, 3, 1, 1)
+    same = layer.source.c == layer.target.c
+    if layer.kind != "DEPTHWISE_CONV_2D" or not plain or not same or w.stride_w > 2:
+        return None
+    geometry = _depthwise_geometry(layer, scratch)
+    # As a matrix [channel, tap], so that bounds and sums are those of a convolution.
+    matrix = np.ascontiguousarray(
+        np.asarray(layer.weights, dtype=np.int8).reshape(9, layer.target.c).T
+    )
+    bias = _provable_bias(matrix, layer, geometry)
+    if bias is None:
+        return None
+    constants: dict[str, Array] = {
+        "weights": matrix,
+        "bias": bias,
+        "multiplier": layer.multiplier,
+        "shift": (-layer.shift).astype(np.uint8),
+    }
+    return Stored(
+        "depthwise_dual",
+        "snn_depthwise_dual_s8",
+        constants,
+        depthwise_scratch(geometry),
+        parameters={**_parameters(geometry), "group": geometry.source[2]},
+        own_requantization=True,
+    )
+
+
+def _depthwise_geometry(layer: Weighted, scratch: int) -> DualGeometry:
+    w = layer.window
+    height = layer.target.h - layer.target.h // 2
+    width = layer.target.w if layer.target.h > 1 else layer.target.w - layer.target.w // 2
+    most = DEPTHWISE_ROW - 2 // w.stride_w
+    choices = [
+        DualGeometry(
+            source=(layer.source.h, layer.source.w, group),
+            target=(layer.target.h, layer.target.w, layer.target.c),
+            kernel=(3, 3),
+            stride=(w.stride_h, w.stride_w),
+            dilation=(1, 1),
+            band=band,
+            segment=segment,
+            order="channels",
+        )
+        for group in sorted({g for g in (4, 8, 16, 32, layer.source.c) if g <= layer.source.c})
+        for band in sorted({b for b in (1, 2, 3, 4, 6, 8, height) if b <= height})
+        for segment in range(1, min(most, width) + 1)
+    ]
+
+    def work(g: DualGeometry) -> float:
+        groups = -(-layer.source.c // g.source[2])
+        words = g.rows * g.phases * g.columns * (30.0 + 5.5 * g.source[2]) + 200.0
+        tiles = g.band * -(-g.segment // DEPTHWISE_TILE) * (60.0 + 142.0 * g.source[2])
+        return groups * g.packings * (words + tiles)
+
+    fitting = [g for g in choices if depthwise_scratch(g) <= scratch]
+    if not fitting:
+        return min(choices, key=depthwise_scratch)
+    return min(fitting, key=lambda g: (work(g), depthwise_scratch(g)))
+
+
 def _matrix(layer: Weighted) -> npt.NDArray[np.int8]:
     return np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
 
 
-def _provable_bias(layer: Weighted, geometry: DualGeometry) -> npt.NDArray[np.int32] | None:
+def _provable_bias(
+    matrix: npt.NDArray[np.int8], layer: Weighted, geometry: DualGeometry
+) -> npt.NDArray[np.int32] | None:
     """The folded bias if every bound of the dual-pixel kernels is proved, else None."""
-    matrix = _matrix(layer)
     try:
         bias = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
     except StreamError:

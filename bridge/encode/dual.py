@@ -27,6 +27,8 @@ LARGEST_SUM = 2 ** (FIELD - 1) - 1
 LARGEST_BIAS = 2**28
 CHANNEL_RECORD = 24
 DENSE_ROW = 12
+DEPTHWISE_ROW = 16
+DEPTHWISE_TILE = 3
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class DualGeometry:
     @property
     def row_width(self) -> int:
         """Words from one row, channel and phase to the next."""
-        return DENSE_ROW if self.order == "phases" else self.columns
+        return {"phases": DENSE_ROW, "channels": DEPTHWISE_ROW}.get(self.order, self.columns)
 
     @property
     def rows(self) -> int:
@@ -205,7 +207,7 @@ def why_not_dual(
         geometry: the walk.
     """
     height, width = geometry.extent
-    tile = 2 if geometry.order == "phases" else TILE
+    tile = {"phases": 2, "channels": 1}.get(geometry.order, TILE)
     if not tile <= geometry.segment <= width:
         return f"{width} output columns, a tile takes {tile}"
     if not 1 <= geometry.band <= height:

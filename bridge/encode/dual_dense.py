@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from bridge.encode.dual import CHANNEL_RECORD, DualGeometry
+from bridge.encode.dual import CHANNEL_RECORD, DEPTHWISE_TILE, DualGeometry
 from bridge.encode.streams import StreamError, frozen
 
 MOST_TAPS = 3
@@ -83,6 +83,16 @@ def dense_from_order(
             result[:, :, rows, tap] = part[:, :, :, index].transpose(0, 3, 1, 2)
         at += size
     return result.reshape(2 * pairs, *shape)[:channels]
+
+
+def depthwise_scratch(geometry: DualGeometry) -> int:
+    """Bytes of scratch; ``snn_depthwise_dual_s8_get_scratch_size`` in C.
+
+    The geometry's source channels are those of one group.
+    """
+    group = geometry.source[2]
+    records = (group + 1) * CHANNEL_RECORD
+    return geometry.words * 4 + records + -(-group // 4) * 4 + 2 * DEPTHWISE_TILE * group
 
 
 def dense_scratch(geometry: DualGeometry) -> int:

@@ -106,6 +106,29 @@ int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, const snn_w
                                               const snn_dense_dual *weights,
                                               snn_shape output_shape);
 
+/* Dense weights for the dual-pixel depthwise convolution, with the bounds of snn_stream_dual. */
+typedef struct {
+    const int8_t *weights; /* [channel][3][3] */
+    const int32_t *bias;   /* zero point folded in */
+    const int32_t *multiplier;
+    const uint8_t *shift; /* to the right, 1 to 15 */
+    int32_t band;         /* output rows that share one packing */
+    int32_t segment;      /* output columns that share one packing, at most 14 */
+    int32_t group;        /* channels that are packed and computed together */
+} snn_depthwise_dual;
+
+/* Depthwise 3x3 convolution without dilation and with channel multiplier 1, horizontal stride 1
+ * or 2, any padding; two pixels in one multiply.
+ * scratch: snn_depthwise_dual_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_depthwise_dual_s8(const int8_t *input, snn_shape input_shape,
+                                 const snn_window *window, const snn_depthwise_dual *weights,
+                                 const snn_quant *quant, int8_t *output, snn_shape output_shape,
+                                 void *scratch);
+
+int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
+                                               const snn_depthwise_dual *weights,
+                                               snn_shape output_shape);
+
 #ifdef __cplusplus
 }
 #endif

@@ -314,7 +314,8 @@ snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_shape,
             const int32_t x = segment > layout.extent_w - weights->segment
                                   ? layout.extent_w - weights->segment
                                   : segment;
-            snn_dual_pack(input, input_shape, window, &layout, y, x, zeros, packed);
+            snn_dual_pack(input, input_shape, input_shape.c, window, &layout, y, x, zeros,
+                          packed);
             for (int32_t row = 0; row < weights->band; ++row) {
                 int8_t *const to = output + ((y + row) * output_shape.w + x) * output_shape.c;
                 const int32_t *const from = packed + row * window->stride_h * layout.row_step;

@@ -37,10 +37,11 @@ typedef struct {
 typedef enum {
     SNN_DUAL_ROWS,     /* [row][channel][phase][column]: sparse, short ways between taps */
     SNN_DUAL_PHASES,   /* [phase][row][channel][12 columns]: dense, fixed steps */
-    SNN_DUAL_CHANNELS, /* [channel][row][phase][column]: depthwise */
+    SNN_DUAL_CHANNELS, /* [channel][row][phase][16 columns]: depthwise */
 } snn_dual_order;
 
 #define SNN_DUAL_DENSE_ROW 12
+#define SNN_DUAL_DEPTHWISE_ROW 16
 
 /* The walk for a window, an output shape, and tiles of `band` rows by `segment` columns. */
 static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_window *window,
@@ -55,7 +56,9 @@ static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_wind
     l.extent_w = output_shape.w - l.pair_w;
     l.phases = window->stride_w < reach_w + 1 ? window->stride_w : reach_w + 1;
     l.columns = segment + reach_w / window->stride_w;
-    l.row_w = order == SNN_DUAL_PHASES ? SNN_DUAL_DENSE_ROW : l.columns;
+    l.row_w = order == SNN_DUAL_PHASES     ? SNN_DUAL_DENSE_ROW
+              : order == SNN_DUAL_CHANNELS ? SNN_DUAL_DEPTHWISE_ROW
+                                           : l.columns;
     l.rows = (band - 1) * window->stride_h + (window->kernel_h - 1) * window->dilation_h + 1;
     l.words = l.rows * input_c * l.phases * l.row_w;
     switch (order) {
@@ -78,11 +81,11 @@ static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_wind
     return l;
 }
 
-/* Pack one band segment for the output position (y, x) at its upper left corner. `zeros` are
- * channels bytes of the zero point, for what lies outside. */
-void snn_dual_pack(const int8_t *input, snn_shape shape, const snn_window *window,
-                   const snn_dual_layout *layout, int32_t y, int32_t x, const int8_t *zeros,
-                   int32_t *packed);
+/* Pack `channels` channels of one band segment for the output position (y, x) at its upper left
+ * corner. `zeros` are channels bytes of the zero point, for what lies outside. */
+void snn_dual_pack(const int8_t *input, snn_shape shape, int32_t channels,
+                   const snn_window *window, const snn_dual_layout *layout, int32_t y, int32_t x,
+                   const int8_t *zeros, int32_t *packed);
 
 /* Clamp outputs to a range narrower than int8. */
 void snn_dual_clamp(int8_t *values, int32_t count, const snn_quant *quant);

@@ -213,7 +213,8 @@ def _tflm(
     if engine != "tflm":
         raise ToolchainError(f"engine {engine} is not part of this version")
     from bridge.emulate import run
-    from bridge.firmware.build import build_empty, build_tflm
+    from bridge.firmware.build import build_empty
+    from bridge.firmware.build_tflm import build_tflm
     from bridge.firmware.size import measure
 
     firmware = build_tflm(what.model, what.graph, core, folder / "run", tflm_root)
@@ -230,7 +231,7 @@ def _tflm(
         samples=len(outputs),
         flash_code=sizes.code,
         flash_weights=sizes.weights,
-        ram_arena=int(result.lines["arena_used"]),
+        ram_arena=int(result.lines["arena_size"]),
         ram_scratch=0,
         ram_stack=result.stack_bytes,
         ram_static=sizes.ram_static,
@@ -238,7 +239,7 @@ def _tflm(
         layer_instructions=tuple(result.layers),
         cycles_modelled=_cycles(firmware, result),
         kernels=firmware.kernels,
-        note="arena includes kernel scratch",
+        note="the smallest arena that works, kernel scratch included",
     )
 
 

@@ -43,7 +43,13 @@ class Run:
 
 
 def run(
-    elf: Path, core: str, *, inputs: bytes = b"", timeout: float = 60, count: bool = True
+    elf: Path,
+    core: str,
+    *,
+    inputs: bytes = b"",
+    timeout: float = 60,
+    count: bool = True,
+    files: Mapping[str, bytes] | None = None,
 ) -> Run:
     """Run a firmware to its end.
 
@@ -53,6 +59,7 @@ def run(
         inputs: the inputs' bytes, one inference after the other.
         timeout: seconds of wall time.
         count: count instructions between ``bench_begin`` and ``bench_end``.
+        files: further host files that the firmware finds, name → content.
 
     Raises:
         ToolchainError: QEMU is not installed.
@@ -63,7 +70,8 @@ def run(
     machine = find_core(core).machine
     with tempfile.TemporaryDirectory(prefix="tflm-bridge-run-") as name:
         folder = Path(name)
-        (folder / "inputs.bin").write_bytes(inputs)
+        for file, content in {"inputs.bin": inputs, **(files or {})}.items():
+            (folder / file).write_bytes(content)
         command = [
             str(qemu), "-machine", machine, "-display", "none", "-serial", "none",
             "-monitor", "none", "-semihosting-config", "enable=on,target=native",

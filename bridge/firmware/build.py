@@ -65,7 +65,7 @@ def build_c(program: CProgram, core: str, out: Path, *, trace: bool = False) -> 
     defines = [*program.defines, *(["SNN_TRACE"] if trace else [])]
     options["BRIDGE_DEFINES"] = ";".join(defines)
     files = {**program.files, "model_under_test.h": under_test_header(program)}
-    return Firmware(_build(core, "c", files, options, out), core, ", ".join(kernels))
+    return Firmware(build_files(core, "c", files, options, out), core, ", ".join(kernels))
 
 
 def build_empty(core: str, out: Path) -> Firmware:
@@ -75,7 +75,7 @@ def build_empty(core: str, out: Path) -> Firmware:
 
 def build_runner(core: str, files: Mapping[str, str], out: Path) -> Path:
     """Build the plain C runner around hand-written sources; model_under_test.h is one of them."""
-    return _build(core, "c", files, {}, out)
+    return build_files(core, "c", files, {}, out)
 
 
 def under_test_header(program: CProgram) -> str:
@@ -102,9 +102,21 @@ def under_test_header(program: CProgram) -> str:
     return "\n".join(lines)
 
 
-def _build(
+def build_files(
     core: str, app: str, files: Mapping[str, str], options: Mapping[str, str], out: Path
 ) -> Path:
+    """Configure and build a runner around generated files.
+
+    Args:
+        core: for example ``cortex-m4``.
+        app: which runner: ``c`` or ``tflm``.
+        files: name → text of the generated sources.
+        options: further CMake definitions.
+        out: a folder to build in; it is made.
+
+    Returns:
+        The linked ELF file.
+    """
     require("arm-none-eabi-gcc")
     require("ninja")
     cmake = require("cmake")
@@ -140,7 +152,11 @@ def _run(command: list[str], core: str) -> None:
             f"the network does not fit into the memory of the emulated {core} board",
             hint="choose a core with a larger board, or a smaller network",
         )
-    told = [line for line in output.splitlines() if "rror" in line or "undefined" in line]
+    told = [
+        line
+        for line in output.splitlines()
+        if "rror" in line or "undefined" in line or "tflm-problem" in line
+    ]
     raise BuildError(
         f"building for {core} failed:\n" + "\n".join(f"    {line}" for line in told[:12]),
         hint="tflm-bridge doctor shows which tools were found",

@@ -1,0 +1,186 @@
+"""Build firmware around a network in TFLM, with the smallest arena that works on the core."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from bridge.emulate.run import Run, run
+from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
+from bridge.firmware.arrays import model_data
+from bridge.firmware.build import Firmware, build_files
+from bridge.firmware.resolver import resolver_header
+from bridge.firmware.size import symbols
+from bridge.graph import Graph
+
+ARENA_STEP = 16
+"""TFLM's own alignment, and so the resolution of the search, in bytes."""
+_FIRST_ARENA = 1 << 20
+_PREFIX = "mut"
+
+
+def build_tflm(
+    model: bytes,
+    graph: Graph,
+    core: str,
+    out: Path,
+    tflm_root: Path,
+    *,
+    arena: int | None = None,
+    trace: bool = False,
+) -> Firmware:
+    """Build a network in stock TFLM.
+
+    Args:
+        model: the TFLite flatbuffer that goes into flash.
+        graph: the same, read; decides which operators are linked.
+        core: for example ``cortex-m4``.
+        out: a folder to build in; it is made.
+        tflm_root: a TFLM tree with a built library, or an installed prefix.
+        arena: bytes; the smallest that works is found by running where left out.
+        trace: mark each operator's start, for counts per layer.
+
+    Raises:
+        ToolchainError: there is no TFLM library for this core, or no compiler.
+        BuildError: the compiler or linker refused, or the network doesn't fit the board.
+        UnsupportedOperator: TFLM lacks an operator.
+        ModelError: TFLM refuses the network on the core even with a large arena.
+    """
+    check_root(tflm_root, core)
+    if arena is None:
+        probe = _link(model, graph, core, out, tflm_root, _FIRST_ARENA, trace)
+        arena = smallest_arena(probe, core, _input_bytes(graph))
+    elf = _link(model, graph, core, out, tflm_root, -(-arena // ARENA_STEP) * ARENA_STEP, trace)
+    return Firmware(elf, core, f"{tflm_version(tflm_root)}, {linked_kernels(elf)}")
+
+
+def check_root(tflm_root: Path, core: str) -> None:
+    """Look whether TFLM_ROOT can hold a library at all, before anything is compiled.
+
+    Raises:
+        ToolchainError: the folder is missing or has no library below it.
+    """
+    hint = f"set TFLM_ROOT to a TFLite Micro tree whose static library is built for {core}"
+    if not tflm_root.is_dir():
+        raise ToolchainError(f"TFLM_ROOT is no folder: {tflm_root}", hint=hint)
+    name = "libtensorflow-microlite.a"
+    places = [*tflm_root.glob(f"gen/*/lib/{name}"), tflm_root / "lib" / name, tflm_root / name]
+    if not any(place.is_file() for place in places):
+        raise ToolchainError(f"{tflm_root} holds no {name}", hint=hint)
+
+
+def smallest_arena(elf: Path, core: str, input_bytes: int) -> int:
+    """The smallest arena, in steps of 16 bytes, with which the core allocates and runs a network.
+
+    One linked firmware is run again and again with less of its arena. A size works when the
+    outputs for two inputs are those that the whole arena gave.
+
+    Args:
+        elf: a TFLM firmware with a large arena.
+        core: what it is for.
+        input_bytes: of one inference.
+
+    Raises:
+        ModelError: the network is refused with the whole arena too.
+    """
+    inputs = bytes(i * 7 & 0xFF for i in range(2 * input_bytes))
+
+    def attempt(limit: int) -> Run | None:
+        files = {"arena.bin": limit.to_bytes(4, "little")}
+        try:
+            return run(elf, core, inputs=inputs, files=files, count=False)
+        except EmulationError:
+            return None  # refused, or faulted for want of memory: release builds check little
+
+    whole = attempt(_FIRST_ARENA)
+    if whole is None:
+        raise ModelError(
+            f"TFLite Micro refuses the network on {core} even with {_FIRST_ARENA} bytes of arena",
+            hint="an operator or its version may be missing in this TFLite Micro",
+        )
+
+    def works(steps: int) -> bool:
+        result = attempt(steps * ARENA_STEP)
+        return result is not None and result.outputs == whole.outputs
+
+    high = -(-int(whole.lines["arena_used"]) // ARENA_STEP)
+    low = high
+    while not works(high):
+        low, high = high + 1, high + max(high // 16, 1)
+        if high * ARENA_STEP > _FIRST_ARENA:
+            return _FIRST_ARENA
+    if low == high:  # what is used at the end is no lower bound: nothing says it is not padded
+        low = high // 2
+    while low < high:
+        middle = (low + high) // 2
+        if works(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high * ARENA_STEP
+
+
+def linked_kernels(elf: Path) -> str:
+    """Which kernels an ELF really holds, from its symbols."""
+    optimized = sorted(
+        name for name in symbols(elf) if re.fullmatch(r"arm_(?!nn_|memset|memcpy)\w+", name)
+    )
+    if not optimized:
+        return "reference kernels"
+    shown = [name for name in optimized if not name.endswith("_get_buffer_size")]
+    return f"CMSIS-NN kernels {' '.join(shown)}"
+
+
+def tflm_version(tflm_root: Path) -> str:
+    """TFLM's commit and that of the CMSIS-NN it was built with, as far as the tree tells."""
+    found = subprocess.run(
+        ["git", "-C", str(tflm_root), "rev-parse", "--show-toplevel", "HEAD"],
+        capture_output=True, text=True, check=False,
+    ).stdout.split()  # fmt: skip
+    known = len(found) == 2 and Path(found[0]).resolve() == tflm_root.resolve()
+    label = f"TFLM {found[1][:10]}" if known else "TFLM (commit unknown)"
+    script = tflm_root / "tensorflow/lite/micro/tools/make/ext_libs/cmsis_nn_download.sh"
+    if script.is_file():
+        pinned = re.search(r'ZIP_PREFIX_NN="([0-9a-f]{40})"', script.read_text())
+        if pinned:
+            label += f" + CMSIS-NN {pinned.group(1)[:10]}"
+    return label
+
+
+def _input_bytes(graph: Graph) -> int:
+    return sum(graph.tensor(index).bytes for index in graph.inputs)
+
+
+def _link(
+    model: bytes, graph: Graph, core: str, out: Path, tflm_root: Path, arena: int, trace: bool
+) -> Path:
+    header = "\n".join(
+        (
+            f'#include "{_PREFIX}_model_data.h"',
+            f'#include "{_PREFIX}_resolver.h"',
+            "",
+            f"#define MUT_ARENA_BYTES {arena}",
+            "",
+        )
+    )
+    files: Mapping[str, str] = {
+        **model_data(model, _PREFIX),
+        f"{_PREFIX}_resolver.h": resolver_header(graph, _PREFIX),
+        "model_under_test.h": header,
+    }
+    options = {
+        "TFLM_ROOT": str(tflm_root.resolve()),
+        "BRIDGE_DEFINES": "SNN_TRACE" if trace else "",
+    }
+    try:
+        return build_files(core, "tflm", files, options, out)
+    except BuildError as error:
+        problem = re.search(r"tflm-problem=(.*)", error.what)
+        if problem is None:
+            raise
+        raise ToolchainError(
+            problem.group(1),
+            hint=f"build TFLite Micro's static library for {core} under TFLM_ROOT",
+        ) from None

@@ -1,0 +1,150 @@
+"""TFLM in firmware: a wrong TFLM_ROOT is told apart from a right one; outputs equal the host's.
+
+What needs a real library runs where TFLM_ROOT names one with a library for the core.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridge.emulate import run
+from bridge.errors import EmulationError, ToolchainError
+from bridge.firmware.build import build_empty
+from bridge.firmware.build_tflm import ARENA_STEP, build_tflm
+from bridge.firmware.resolver import METHODS
+from bridge.firmware.size import measure, sections
+from bridge.graph import read_tflite
+from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm
+
+pytestmark = pytest.mark.emulated
+SHAPE = (20, 17, 1)
+
+
+@pytest.fixture(scope="module")
+def small():
+    model = int8_model(lenet, SHAPE)
+    return model, read_tflite(model, name="lenet")
+
+
+def fake_root(folder: Path, core: str, source: str) -> Path:
+    """A TFLM_ROOT whose library holds one object compiled for a core."""
+    place = folder / "gen" / f"cortex_m_generic_{core}_release" / "lib"
+    place.mkdir(parents=True)
+    (folder / "one.c").write_text(source)
+    command = ["arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", "-mfloat-abi=hard", "-c"]
+    subprocess.run([*command, folder / "one.c", "-o", folder / "one.o"], check=True)
+    library = place / "libtensorflow-microlite.a"
+    subprocess.run(["arm-none-eabi-ar", "rcs", library, folder / "one.o"], check=True)
+    return folder
+
+
+def test_root_that_is_no_folder(small, tmp_path):
+    with pytest.raises(ToolchainError, match="no folder") as caught:
+        build_tflm(*small, "cortex-m4", tmp_path / "out", tmp_path / "nowhere")
+    assert "cortex-m4" in caught.value.hint
+
+
+def test_root_without_a_library(small, tmp_path):
+    (tmp_path / "gen").mkdir()
+    with pytest.raises(ToolchainError, match=r"holds no libtensorflow-microlite\.a"):
+        build_tflm(*small, "cortex-m4", tmp_path / "out", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("built_for", "asked"), [("cortex-m33", "cortex-m4"), ("cortex-m4", "cortex-m55")]
+)
+def test_library_for_another_core(small, tmp_path, built_for, asked):
+    root = fake_root(tmp_path / "root", built_for, "float MicroInterpreter(float x) { return x; }")
+    with pytest.raises(ToolchainError, match=f"no library .* was compiled for {asked}") as caught:
+        build_tflm(*small, asked, tmp_path / "out", root)
+    assert built_for in caught.value.what
+
+
+def test_library_that_is_something_else(small, tmp_path):
+    root = fake_root(tmp_path / "root", "cortex-m4", "float f(float x) { return x; }")
+    with pytest.raises(ToolchainError, match="no MicroInterpreter"):
+        build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+
+
+def test_library_with_other_definitions(small, tmp_path):
+    source = (
+        "float MicroInterpreter(float x) { return x; } int TfLiteIntArrayCreate(void) { return 1; }"
+    )
+    root = fake_root(tmp_path / "root", "cortex-m4", source)
+    with pytest.raises(ToolchainError, match="without TF_LITE_STATIC_MEMORY"):
+        build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+
+
+# From here on with a real library.
+
+
+@pytest.fixture(scope="module")
+def tflm_root():
+    root = os.environ.get("TFLM_ROOT")
+    if not root:
+        pytest.skip("TFLM_ROOT is not set: a TFLite Micro tree with a built library")
+    return Path(root)
+
+
+def build(model, graph, core, out, root, **options):
+    """Build, or skip where the tree has no library for this core."""
+    try:
+        return build_tflm(model, graph, core, out, root, **options)
+    except ToolchainError as error:
+        if "was compiled for" in error.what:
+            pytest.skip(error.what)
+        raise
+
+
+def test_every_method_exists(tflm_root):
+    header = tflm_root / "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+    text = header.read_text()
+    assert [name for name in METHODS.values() if f"TfLiteStatus {name}(" not in text] == []
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"])
+@pytest.mark.parametrize(("network", "shape"), [(lenet, SHAPE), (residual, (11, 9, 3))])
+def test_outputs_equal_the_host_interpreter(network, shape, core, tflm_root, tmp_path):
+    model = int8_model(network, shape)
+    graph = read_tflite(model, name=network.__name__)
+    inputs = random_inputs(shape, count=100)
+    firmware = build(model, graph, core, tmp_path / "run", tflm_root)
+    result = run(firmware.elf, core, inputs=inputs.tobytes())
+    outputs = np.frombuffer(result.outputs, dtype=np.int8).reshape(len(inputs), -1)
+    assert np.array_equal(outputs, run_tflm(model, inputs))
+    assert result.instructions
+    assert "arm_convolve" in firmware.kernels
+    assert len(model) <= sections(firmware.elf)[".weights"] <= len(model) + 16
+    sizes = measure(firmware.elf, build_empty(core, tmp_path / "empty").elf)
+    assert 20_000 < sizes.code < 80_000
+
+
+def test_the_arena_is_the_smallest(small, tflm_root, tmp_path):
+    model, graph = small
+    core = "cortex-m4"
+    inputs = random_inputs(SHAPE, count=2)
+    expected = run_tflm(model, inputs).tobytes()
+    firmware = build(model, graph, core, tmp_path / "run", tflm_root)
+    result = run(firmware.elf, core, inputs=inputs.tobytes())
+    assert result.outputs == expected
+    size = int(result.lines["arena_size"])
+    less = {"arena.bin": (size - ARENA_STEP).to_bytes(4, "little")}
+    try:
+        smaller = run(firmware.elf, core, inputs=inputs.tobytes(), files=less)
+    except EmulationError:
+        return
+    assert smaller.outputs != expected
+
+
+def test_layers_are_the_operators(small, tflm_root, tmp_path):
+    model, graph = small
+    inputs = random_inputs(SHAPE, count=1)
+    firmware = build(model, graph, "cortex-m4", tmp_path / "run", tflm_root, trace=True)
+    result = run(firmware.elf, "cortex-m4", inputs=inputs.tobytes())
+    assert len(result.layers) == len(graph.operators)
+    assert result.outputs == run_tflm(model, inputs).tobytes()

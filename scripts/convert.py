@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Convert your own network: the same as ``tflm-bridge convert``, in one script.
+"""Convert a network with one script; the same as ``tflm-bridge convert``.
 
-    scripts/convert.py my_net.py:MyNet --weights my_net.pt --data my_data.py:load --out bundle
-
-``--help`` tells every option.
+    python scripts/convert.py my_model.py:Net --weights net.pt --data my_data.py:load --out out/net
+    python scripts/convert.py --help
 """
+
+from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from bridge.cli import main
+try:
+    from bridge.cli import main
+except ImportError:  # run from a checkout that is not installed
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from bridge.cli import main
 
 if __name__ == "__main__":
     sys.argv.insert(1, "convert")

@@ -6,5 +6,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-out/lenet5}
 bash scripts/setup.sh
-.venv/bin/tflm-bridge convert lenet5 --data digits --sparsity 0.9 --prune-all --seed 0 --out "$out"
+.venv/bin/tflm-bridge convert lenet5 --data digits --sparsity 0.9 --prune-all --epochs 20 --seed 0 --out "$out"
 .venv/bin/tflm-bridge bench "$out" --core cortex-m4

@@ -71,6 +71,7 @@ def comparison(rows: Sequence[Row], *, title: str = "") -> Table:
 LEGEND = (
     "Same weights and inputs in every row. Instructions: one inference, counted exactly on the "
     "emulated core.\n*Cycles: modelled from those instructions, no silicon. Flash: linked "
-    "sections minus an empty firmware's. RAM: arena, scratch, stack and static data.\n"
+    "sections minus an empty firmware's. RAM: activations, inputs, outputs, scratch, stack, static "
+    "data.\n"
     "bytes equal: outputs against the TFLM interpreter on the host, over so many real inputs."
 )

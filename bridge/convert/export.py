@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +39,7 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
                     network,
                     examples,
                     dynamo=True,
-                    dynamic_shapes=tuple({0: batch} for _ in shapes),
+                    dynamic_shapes=_free_batch(network, batch, len(shapes)),
                     verbose=False,
                 )
         except Exception as error:
@@ -50,6 +51,15 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
         if program is None:
             raise ModelError("PyTorch's exporter returned nothing")
         return program.model_proto
+
+
+def _free_batch(network: Any, batch: Any, count: int) -> tuple[Any, ...]:
+    """The exporter's description of a free batch, also for a ``forward(self, *inputs)``."""
+    free: list[Any] = [{0: batch} for _ in range(count)]
+    for position, parameter in enumerate(inspect.signature(network.forward).parameters.values()):
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL and position < count:
+            return (*free[:position], tuple(free[position:]))
+    return tuple(free)
 
 
 def _reason(error: BaseException) -> str:

@@ -304,7 +304,7 @@ def _prune_blocks(
         every = max(1, end // 20)
         schedule = tfmot.sparsity.keras.PolynomialDecay(0.3, 1.0, 0, end, 3, every)
 
-        class Masks(keras.callbacks.Callback):  # type: ignore[misc]
+        class Masks(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
             """Raise the sparsity along the schedule; keep dropped blocks at zero."""
 
             step = 0

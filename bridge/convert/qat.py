@@ -81,7 +81,7 @@ def _parts() -> tuple[Any, Any, Any]:
         model_transformer,
     )
 
-    class MeasuredRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc]
+    class MeasuredRange(tfmot.quantization.keras.quantizers.Quantizer):  # type: ignore[misc, name-defined]
         """int8 over a range that is set from data, not learned."""
 
         def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _parts() -> tuple[Any, Any, Any]:
         def get_config(self) -> dict[str, Any]:
             return {}
 
-    class LayerConfig(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]
+    class LayerConfig(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc, name-defined]
         """What is quantized at one layer.
 
         Args:
@@ -147,7 +147,7 @@ def _parts() -> tuple[Any, Any, Any]:
                 layer_quantize_map,
             ).transform()
 
-    class Scheme(quantize_scheme.QuantizeScheme):  # type: ignore[misc]
+    class Scheme(quantize_scheme.QuantizeScheme):  # type: ignore[misc, name-defined]
         def get_layout_transformer(self) -> Any:
             return InputsOnly()
 

@@ -44,7 +44,7 @@ def train_quantized(
             variable, _ = qat.variables_of(simulated, layer.name)
             masks.append((variable, (kernel != 0).astype(np.float32)))
 
-    class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc]
+    class KeepZeros(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Pruned weights stay zero; ranges follow the weights from epoch to epoch."""
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -156,7 +156,7 @@ def fit(
     held_out = max(1, min(count // 10, 2000)) if count > 10 else 0
     train, check = order[held_out:], order[:held_out] if held_out else order
 
-    class Best(keras.callbacks.Callback):  # type: ignore[misc]
+    class Best(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Remember the best settled epoch; stop when none gets better."""
 
         loss, epoch, weights = float("inf"), 0, None

@@ -16,7 +16,7 @@ from bridge.convert.quiet import tensorflow
 tf, keras = tensorflow()
 
 
-class Slice(keras.layers.Layer):  # type: ignore[misc]
+class Slice(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """A strided slice of every axis but the batch."""
 
     def __init__(self, begin: Any, end: Any, step: Any, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class Slice(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "begin": self.begin, "end": self.end, "step": self.step}
 
 
-class Gather(keras.layers.Layer):  # type: ignore[misc]
+class Gather(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """Chosen positions along one axis (1 is the first after the batch)."""
 
     def __init__(self, axis: int, positions: Any, **kwargs: Any) -> None:
@@ -50,7 +50,7 @@ class Gather(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "axis": self.axis, "positions": self.positions}
 
 
-class WithConstant(keras.layers.Layer):  # type: ignore[misc]
+class WithConstant(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """A sum, difference or product with a constant that stays trainable where it is no scalar.
 
     Args:
@@ -92,7 +92,7 @@ class WithConstant(keras.layers.Layer):  # type: ignore[misc]
         }
 
 
-class Resize(keras.layers.Layer):  # type: ignore[misc]
+class Resize(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """Resize height and width as PyTorch's ``interpolate`` does.
 
     Args:
@@ -122,7 +122,7 @@ class Resize(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **own}
 
 
-class Pad(keras.layers.Layer):  # type: ignore[misc]
+class Pad(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """Pad every axis but the batch, with zeros or mirrored.
 
     Args:
@@ -143,7 +143,7 @@ class Pad(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "paddings": self.paddings, "mode": self.mode}
 
 
-class Reduce(keras.layers.Layer):  # type: ignore[misc]
+class Reduce(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """Mean, sum or maximum over some axes, which stay as ones."""
 
     def __init__(self, operation: str, axes: Any, **kwargs: Any) -> None:
@@ -160,7 +160,7 @@ class Reduce(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "operation": self.operation, "axes": self.axes}
 
 
-class TransposedConv(keras.layers.Conv2DTranspose):  # type: ignore[misc]
+class TransposedConv(keras.layers.Conv2DTranspose):  # type: ignore[misc, name-defined]
     """Conv2DTranspose under a name of ours, so that tfmot asks us how to prune it."""
 
     def get_prunable_weights(self) -> list[Any]:

@@ -129,6 +129,34 @@ int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_
                                                const snn_depthwise_dual *weights,
                                                snn_shape output_shape);
 
+/* Format octet: fully connected weights in batches of eight.
+ *
+ * A row is a header of four bytes (place in the unrolled code, number of batches, 1 if a half
+ * batch of four comes first, 0) and its batches: the weights, then as many offsets from a base
+ * that starts at the first input and that each batch's last offset moves on. Unused slots have
+ * weight 0.
+ *
+ * The generator guarantees |sum| + |bias| < 2^30 and a right shift of 1 to 31 for every row. */
+typedef struct {
+    const uint8_t *stream; /* aligned to 4 */
+    const int32_t *bias;   /* zero point folded in */
+    const int32_t *multiplier;
+    const uint8_t *shift; /* to the right */
+    uint32_t size;        /* bytes in stream; read by checked builds alone */
+} snn_stream_octet;
+
+/* Fully connected layer with weights in octet. scratch: one int32 per output, aligned to 4. */
+snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t input_size,
+                                        const snn_stream_octet *weights, const snn_quant *quant,
+                                        int8_t *output, int32_t output_size, void *scratch);
+
+int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_size);
+
+/* Sums to outputs, one multiplier and right shift (1 to 31) each; |sum + bias| < 2^30. */
+void snn_requantize_rows(const int32_t *sums, const int32_t *bias, const int32_t *multiplier,
+                         const uint8_t *shift, const snn_quant *quant, int8_t *output,
+                         int32_t count);
+
 #ifdef __cplusplus
 }
 #endif

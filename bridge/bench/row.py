@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+_FLASH = ("code", "weights", "kernels", "application")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -19,6 +21,9 @@ class Row:
             which are not meant to be.
         samples: how many real inputs were run.
         flash_code: linked code bytes minus an empty firmware's.
+        flash_kernels: the part of the code in CMSIS-NN or sparse_nn.
+        flash_application: the part of the code in generated files; what is left of the code is
+            runtime: interpreter and C library.
         flash_weights: linked bytes of weights, biases and per-channel tables.
         ram_arena: activation memory in bytes, inputs and outputs included, without scratch.
         ram_scratch: kernel scratch in bytes.
@@ -39,6 +44,8 @@ class Row:
     samples: int = 0
     flash_code: int | None = None
     flash_weights: int | None = None
+    flash_kernels: int | None = None
+    flash_application: int | None = None
     ram_arena: int | None = None
     ram_scratch: int | None = None
     ram_stack: int | None = None
@@ -74,7 +81,7 @@ class Row:
         """The row under the names that ``bench --json`` promises."""
         values = asdict(self)
         cycles = values.pop("cycles_modelled")
-        flash = {part: values.pop(f"flash_{part}") for part in ("code", "weights")}
+        flash = {part: values.pop(f"flash_{part}") for part in _FLASH}
         ram = {part: values.pop(f"ram_{part}") for part in ("arena", "scratch", "stack", "static")}
         return {
             **values,

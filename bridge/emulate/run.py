@@ -24,12 +24,15 @@ class Run:
         outputs: the bytes of all outputs, one inference after the other.
         counts: instructions of the first inference, exact; empty without the plugin.
         stack_bytes: high-water mark of that inference's stack.
+        instructions_by_tick: the same instructions by SysTick under ``-icount``, for a run
+            without the plugin; true to within a tick (31 to 50 instructions).
     """
 
     lines: Mapping[str, str]
     outputs: bytes
     counts: Counts = field(default_factory=Counts)
     stack_bytes: int | None = None
+    instructions_by_tick: int | None = None
 
     @property
     def instructions(self) -> int | None:
@@ -58,7 +61,8 @@ def run(
         core: for example ``cortex-m4``.
         inputs: the inputs' bytes, one inference after the other.
         timeout: seconds of wall time.
-        count: count instructions between ``bench_begin`` and ``bench_end``.
+        count: count instructions between ``bench_begin`` and ``bench_end`` with the plugin;
+            else SysTick counts them under ``-icount``, within a tick.
         files: further host files that the firmware finds, name → content.
 
     Raises:
@@ -67,13 +71,13 @@ def run(
             an error of its own.
     """
     qemu = require("qemu-system-arm")
-    machine = find_core(core).machine
+    target = find_core(core)
     with tempfile.TemporaryDirectory(prefix="tflm-bridge-run-") as name:
         folder = Path(name)
         for file, content in {"inputs.bin": inputs, **(files or {})}.items():
             (folder / file).write_bytes(content)
         command = [
-            str(qemu), "-machine", machine, "-display", "none", "-serial", "none",
+            str(qemu), "-machine", target.machine, "-display", "none", "-serial", "none",
             "-monitor", "none", "-semihosting-config", "enable=on,target=native",
             "-kernel", str(elf.resolve()),
         ]  # fmt: skip
@@ -82,6 +86,8 @@ def run(
             places = {"begin": "bench_begin", "end": "bench_end", "mark": "snn_layer_mark"}
             arguments = [f"{key}={at[symbol]:#x}" for key, symbol in places.items() if symbol in at]
             command += ["-plugin", ",".join([str(plugin_library()), *arguments, "out=counts.txt"])]
+        else:
+            command += ["-icount", "shift=0"]
         try:
             result = subprocess.run(
                 command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
@@ -100,6 +106,7 @@ def run(
             outputs.read_bytes() if outputs.is_file() else b"",
             counts,
             int(lines["stack"]) if "stack" in lines else None,
+            round(int(lines["ticks"]) * target.tick) if not count and "ticks" in lines else None,
         )
 
 

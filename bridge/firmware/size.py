@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from bridge.errors import BuildError
 
 _SHF_ALLOC = 0x2
+_KERNEL = re.compile(r"arm_(?!none)|snn_(?!layer_mark)|_ZN.*arm_cmsis")
+_APPLICATION = re.compile(r"model\b|model_|main$|mut_|\w+_invoke$|run_c|run_tflm")
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,22 @@ class Sizes:
     Attributes:
         code: machine code and its own constants, and what start-up copies into RAM.
         weights: the constants of generated files: weights, biases, per-channel tables.
+        kernels: the part of the code in kernel libraries (CMSIS-NN, sparse_nn).
+        application: the part of the code in generated files.
+        runtime: what is left of the code: interpreter, C library, tables of start-up.
         ram_static: .data and .bss beside the arena and the runner's buffers.
     """
 
     code: int
     weights: int
     ram_static: int
+    kernels: int = 0
+    application: int = 0
+
+    @property
+    def runtime(self) -> int:
+        """Code that is neither kernel nor generated."""
+        return self.code - self.kernels - self.application
 
     @property
     def flash(self) -> int:
@@ -63,7 +76,31 @@ def measure(elf: Path, empty: Path) -> Sizes:
         code=_code(ours) - _code(theirs),
         weights=ours.get(".weights", 0),
         ram_static=_static(ours) - _static(theirs),
+        kernels=_named(elf, _KERNEL),
+        application=_named(elf, _APPLICATION) - _named(empty, _APPLICATION),
     )
+
+
+def _named(elf: Path, pattern: re.Pattern[str]) -> int:
+    """Bytes of symbols in flash whose own name or source file fits a pattern.
+
+    A symbol table lists each file's local symbols behind the file's name (ELF, STT_FILE).
+    """
+    from elftools.elf.elffile import ELFFile
+
+    total, file = 0, ""
+    with elf.open("rb") as stream:
+        image = ELFFile(stream)
+        text = image.get_section_index(".text")
+        for symbol in image.get_section_by_name(".symtab").iter_symbols():
+            kind = symbol["st_info"]["type"]
+            if kind == "STT_FILE":
+                file = symbol.name
+            elif kind in {"STT_FUNC", "STT_OBJECT"} and symbol["st_shndx"] == text:
+                local = symbol["st_info"]["bind"] == "STB_LOCAL"
+                if pattern.match(symbol.name) or (local and pattern.match(file)):
+                    total += int(symbol["st_size"])
+    return total
 
 
 def _code(found: Mapping[str, int]) -> int:

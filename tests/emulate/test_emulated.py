@@ -55,6 +55,20 @@ def test_load_multiple_and_taken_branch_count_as_one_each(tmp_path):
     assert over == one + 1
 
 
+@pytest.mark.parametrize("core", CORES)
+def test_a_run_without_the_plugin_agrees_within_its_tick(core, tmp_path):
+    loop = (
+        'unsigned n = 100000; __asm volatile(".syntax unified\\n1: subs %0, #1\\nbne 1b"'
+        ' : "+l"(n) : : "cc");'
+    )
+    elf = build_runner(core, {"model_under_test.h": BODY.format(body=loop)}, tmp_path)
+    exact = run(elf, core, inputs=bytes(16)).instructions
+    ticked = run(elf, core, inputs=bytes(16), count=False)
+    assert ticked.instructions is None
+    # The two reads of SysTick stand some instructions outside the plugin's window.
+    assert abs(ticked.instructions_by_tick - exact) <= CORES[core].tick + 12
+
+
 @pytest.fixture(scope="module")
 def lenet_case():
     shape = (20, 17, 1)
@@ -76,6 +90,8 @@ def test_c_on_the_core_equals_tflm_byte_for_byte(lenet_case, engine, core, tmp_p
     sizes = measure(firmware.elf, build_empty(core, tmp_path / "empty").elf)
     assert sizes.weights > 1000
     assert 500 < sizes.code < 60_000
+    assert 0 < sizes.kernels <= sizes.code
+    assert 0 < sizes.application <= sizes.code - sizes.kernels
 
 
 def test_layers_sum_up(lenet_case, tmp_path):

@@ -7,6 +7,7 @@
 #include "model_under_test.h"
 #include "semihost.h"
 #include "stack.h"
+#include "ticks.h"
 
 #define BUFFER __attribute__((section(".buffers"))) alignas(16)
 
@@ -31,10 +32,14 @@ int main(void)
     while (semihost_read(in, runner_input, sizeof runner_input) == sizeof runner_input) {
         int status;
         if (runs == 0) {
+            uint32_t ticks;
             stack_paint();
+            ticks_start();
             bench_begin();
             status = mut_invoke(runner_input, runner_output, runner_arena);
             bench_end();
+            ticks = ticks_elapsed();
+            semihost_value("ticks", ticks);
             semihost_value("stack", stack_used());
         } else {
             status = mut_invoke(runner_input, runner_output, runner_arena);

@@ -176,7 +176,7 @@ def bench(
 ) -> None:
     """Run every engine on every core over the bundle's samples; print one table."""
     from bridge.bench.engines import run_bench
-    from bridge.bench.table import LEGEND, comparison
+    from bridge.bench.table import LEGEND, boards, comparison
     from bridge.bundle import Bundle, write_atomic
     from bridge.console import Terminal
     from bridge.errors import ProofError
@@ -196,6 +196,7 @@ def bench(
     console = Console(width=None if Console().is_terminal else 180)
     console.print(comparison(rows, title=f"{opened.manifest.get('model')}: {bundle}"))
     console.print(LEGEND, style="dim", highlight=False)
+    console.print(boards(rows))
     if json_file is not None:
         write_atomic(json_file, json.dumps([row.as_json() for row in rows], indent=2) + "\n")
     if html is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from bridge.bench.boards import estimates
 from bridge.bench.row import Row
 
 # What a row is compared with, best first; the first that ran on the same core is taken.
@@ -64,6 +65,30 @@ def comparison(rows: Sequence[Row], *, title: str = "") -> Table:
             ratio(row.instructions, compared.instructions) if compared else "",
             ratio(row.flash_total, compared.flash_total) if compared else "",
             compared.engine if compared else "",
+        )
+    return table
+
+
+def boards(rows: Sequence[Row]) -> Table:
+    """Estimated latency and energy on real microcontrollers, from modelled cycles."""
+    table = Table(
+        title="estimates from modelled cycles, zero wait states; not measured",
+        title_justify="left",
+        header_style="bold",
+    )
+    for name in ("board", "engine", "core", "MHz", "ms", "low … high", "µJ", "fits"):
+        table.add_column(name, justify="right" if name in {"MHz", "ms", "µJ"} else "left")
+    for found in estimates(rows):
+        best, low, high = found.milliseconds
+        table.add_row(
+            found.board.name,
+            found.engine,
+            found.board.core,
+            f"{found.board.mhz:g}",
+            f"{best:.2f}",
+            f"{low:.2f} … {high:.2f}",
+            "not stated" if found.microjoules is None else f"{found.microjoules:.0f}",
+            "yes" if found.fits else "no",
         )
     return table
 

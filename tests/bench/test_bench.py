@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from bridge.bench.boards import BOARDS, estimates
 from bridge.bench.engines import run_bench
 from bridge.bench.report import render
 from bridge.bench.row import Row
@@ -82,6 +83,22 @@ def test_table_and_json_name_baselines(rows):
     assert set(values[1]["flash_bytes"]) == {
         "code", "weights", "kernels", "application", "total",
     }  # fmt: skip
+
+
+def test_boards_turn_cycles_into_time_and_energy(rows):
+    row = dataclasses.replace(
+        next(row for row in rows if row.engine == "c-sparse"),
+        cycles_modelled=(1_200_000, 600_000, 2_400_000),
+    )
+    found = {e.board.name: e for e in estimates([row])}
+    assert set(found) == {board.name for board in BOARDS if board.core == "cortex-m4"}
+    assert found["STM32L4R5ZI"].milliseconds == pytest.approx((10, 5, 20))
+    # 110 µA/MHz · 120 MHz · 3 V · 10 ms = 396 µJ
+    assert found["STM32L4R5ZI"].microjoules == pytest.approx(396)
+    assert found["STM32L4R5ZI"].fits
+    large = dataclasses.replace(row, flash_weights=3_000_000)
+    assert not any(e.fits for e in estimates([large]))
+    assert all(board.datasheet for board in BOARDS)
 
 
 def test_report_is_self_contained(bundle, rows):

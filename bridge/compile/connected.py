@@ -32,6 +32,13 @@ def octet(layer: Weighted) -> Stored | None:
         {"stream": packed.stream, **tables},
         4 * layer.target.c,
         own_requantization=True,
+        work={
+            "batches": float(packed.batches),
+            "halves": float(packed.halves),
+            "chunks": float(packed.chunks),
+            "outputs": float(layer.target.c),
+            "layers": 1.0,
+        },
     )
 
 

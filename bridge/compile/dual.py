@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bridge.compile.cost import cycles
 from bridge.compile.formats import Stored, Weighted
 from bridge.encode.dual import (
     DENSE_ROW,
@@ -21,7 +22,7 @@ from bridge.encode.dual import (
     pack_dual,
     why_not_dual,
 )
-from bridge.encode.dual_dense import dense_scratch, depthwise_scratch, order_dense
+from bridge.encode.dual_dense import blocks, dense_scratch, depthwise_scratch, order_dense
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.graph.model import Array
 
@@ -81,20 +82,75 @@ def best_geometry(layer: Weighted, order: str, scratch: int) -> DualGeometry | N
     fitting = [g for g in choices if size(g) <= scratch]
     if not fitting:
         return min(choices, key=size)
-    taps = int(layer.weights[0].size)
-    channels = layer.target.c
 
     def work(g: DualGeometry) -> float:
-        if order == "phases":
-            tiles = g.pair_tiles * (channels + 1) // 2 * (110.0 + 9.0 * taps)
-        else:
-            whole, half = g.tiles
-            entries = count_entries(_matrix(layer), g)
-            tiles = whole * (92.0 * channels + 13.0 * entries)
-            tiles += half * (54.0 * channels + 8.0 * entries)
-        return g.packings * (g.rows * g.source[2] * g.phases * g.columns * 5.0 + 200.0) + tiles
+        parts = dense_work(layer, g) if order == "phases" else sparse_work(layer, g)
+        return cycles("dual-dense" if order == "phases" else "dual", layer.core, parts)
 
     return min(fitting, key=lambda g: (work(g), size(g)))
+
+
+def packing_work(geometry: DualGeometry, groups: int = 1) -> dict[str, float]:
+    """What packing does: words, and the positions and rows that they belong to."""
+    rows = groups * geometry.packings * geometry.rows * geometry.phases
+    positions = rows * geometry.columns
+    return {
+        "words": float(positions * geometry.source[2]),
+        "positions": float(positions),
+        "rows": float(rows),
+    }
+
+
+def sparse_work(layer: Weighted, geometry: DualGeometry) -> dict[str, float]:
+    """What the sparse kernel does in one inference."""
+    whole, half = geometry.tiles
+    entries, channels = count_entries(_matrix(layer), geometry), layer.target.c
+    return {
+        **packing_work(geometry),
+        "tile entries": float(whole * entries),
+        "tile channels": float(whole * channels),
+        "half entries": float(half * entries),
+        "half channels": float(half * channels),
+        "tiles": float(whole + half),
+        "channels": float(channels),
+        "layers": 1.0,
+    }
+
+
+def dense_work(layer: Weighted, geometry: DualGeometry) -> dict[str, float]:
+    """What the dense kernel does in one inference."""
+    pairs = geometry.pair_tiles * -(-layer.target.c // 2)
+    result = {
+        **packing_work(geometry),
+        "pairs": float(pairs),
+        "tiles": float(geometry.pair_tiles),
+        "channels": float(layer.target.c),
+        "layers": 1.0,
+    }
+    for taps in (1, 2, 3):
+        result[f"rows of {taps}"] = 0.0
+    count = 0
+    for rows, columns in blocks(geometry):
+        lanes = (rows.stop - rows.start) * geometry.source[2]
+        result[f"rows of {len(columns)}"] += float(pairs * lanes)
+        count += 1
+    result["blocks"] = float(pairs * count)
+    return result
+
+
+def depthwise_work(layer: Weighted, geometry: DualGeometry) -> dict[str, float]:
+    """What the depthwise kernel does in one inference."""
+    groups = -(-layer.source.c // geometry.source[2])
+    tiles = geometry.packings * geometry.band * -(-geometry.segment // DEPTHWISE_TILE)
+    stride = 1 if geometry.stride[1] == 1 else 2
+    return {
+        **packing_work(geometry, groups),
+        f"tile channels {stride}": float(tiles * layer.target.c),
+        "tiles": float(tiles * groups),
+        "cut": float(tiles * layer.target.c) if geometry.segment < DEPTHWISE_TILE else 0.0,
+        "channels": float(layer.target.c),
+        "layers": 1.0,
+    }
 
 
 def sparse_scratch(geometry: DualGeometry) -> int:
@@ -129,6 +185,7 @@ def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
         geometry.scratch,
         parameters=_parameters(geometry),
         own_requantization=True,
+        work=sparse_work(layer, geometry),
     )
 
 
@@ -153,6 +210,7 @@ def dual_dense(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | 
         dense_scratch(geometry),
         parameters=_parameters(geometry),
         own_requantization=True,
+        work=dense_work(layer, geometry),
     )
 
 
@@ -184,6 +242,7 @@ def dual_depthwise(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Store
         depthwise_scratch(geometry),
         parameters={**_parameters(geometry), "group": geometry.source[2]},
         own_requantization=True,
+        work=depthwise_work(layer, geometry),
     )
 
 
@@ -209,10 +268,7 @@ def _depthwise_geometry(layer: Weighted, scratch: int) -> DualGeometry:
     ]
 
     def work(g: DualGeometry) -> float:
-        groups = -(-layer.source.c // g.source[2])
-        words = g.rows * g.phases * g.columns * (30.0 + 5.5 * g.source[2]) + 200.0
-        tiles = g.band * -(-g.segment // DEPTHWISE_TILE) * (60.0 + 142.0 * g.source[2])
-        return groups * g.packings * (words + tiles)
+        return cycles("depthwise-dual", layer.core, depthwise_work(layer, g))
 
     fitting = [g for g in choices if depthwise_scratch(g) <= scratch]
     if not fitting:

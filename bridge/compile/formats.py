@@ -1,13 +1,13 @@
 """How a weighted layer can be stored and run: one function a format.
 
 A format turns a :class:`Weighted` layer into the parts of a :class:`~bridge.compile.steps.Step`
-that differ: kernel template, constants, scratch. :data:`FORMATS` is the list that the planner
-chooses from; a new kernel is added here and as a template, nowhere else.
+that differ: kernel template, constants, scratch, work. ``bridge.compile.choose`` lists the formats
+that the planner chooses from; a new kernel is added there and as a template.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,6 +84,7 @@ class Stored:
         scratch: bytes.
         parameters: what its template needs beside the layer's own parameters.
         own_requantization: the constants hold the requantization in a form of their own.
+        work: how often the kernel does what costs time, by name; see ``bridge.compile.cost``.
     """
 
     kernel: str
@@ -92,6 +93,7 @@ class Stored:
     scratch: int = 0
     parameters: Mapping[str, int] = field(default_factory=dict)
     own_requantization: bool = False
+    work: Mapping[str, float] = field(default_factory=dict)
 
     def with_requantization(self, layer: Weighted) -> dict[str, Array]:
         """All arrays for flash."""
@@ -107,7 +109,16 @@ def dense(layer: Weighted) -> Stored:
         "DEPTHWISE_CONV_2D": "depthwise_convolve_s8",
         "FULLY_CONNECTED": "fully_connected_s8" if layer.one_pixel else "convolve_s8",
     }[layer.kind]
-    return Stored(function, f"snn_{function}", _dense_constants(layer))
+    pixels = layer.target.h * layer.target.w
+    work = {
+        f"{function} macs": float(layer.macs),
+        f"{function} taps": float(
+            pixels * layer.target.c * layer.window.kernel_h * layer.window.kernel_w
+        ),
+        f"{function} outputs": float(pixels * layer.target.c),
+        "layers": 1.0,
+    }
+    return Stored(function, f"snn_{function}", _dense_constants(layer), work=work)
 
 
 def cmsis_nn(layer: Weighted) -> Stored | None:
@@ -149,11 +160,31 @@ def d8(layer: Weighted) -> Stored | None:
         "count": packed.count,
         "bias": fold_zero_point(matrix, layer.bias, layer.input_zero_point),
     }
+    pixels, channels = layer.target.h * layer.target.w, layer.target.c
     if layer.one_pixel:
-        return Stored("fully_connected_d8", "snn_fully_connected_sparse_s8", constants)
+        work = {
+            "row entries": float(packed.entries),
+            "rows": float(channels),
+            "layers": 1.0,
+        }
+        return Stored("fully_connected_d8", "snn_fully_connected_sparse_s8", constants, work=work)
     # snn_convolve_sparse_s8_get_scratch_size: four unrolled pixels.
-    scratch = 4 * layer.window.kernel_h * layer.window.kernel_w * layer.source.c
-    return Stored("convolve_d8", "snn_convolve_sparse_s8", constants, scratch)
+    taps = layer.window.kernel_h * layer.window.kernel_w
+    work = {
+        "entries": float(packed.entries * -(-pixels // 4)),
+        "outputs": float(pixels * channels),
+        "unrolled": float(pixels * taps * layer.source.c),
+        "windows": float(pixels * taps),
+        "quads": float(-(-pixels // 4)),
+        "layers": 1.0,
+    }
+    return Stored(
+        "convolve_d8",
+        "snn_convolve_sparse_s8",
+        constants,
+        4 * taps * layer.source.c,
+        work=work,
+    )
 
 
 def _dense_constants(layer: Weighted) -> dict[str, Array]:
@@ -161,26 +192,6 @@ def _dense_constants(layer: Weighted) -> dict[str, Array]:
     if layer.bias is not None:
         constants["bias"] = layer.bias
     return constants
-
-
-FORMATS: Mapping[str, Callable[[Weighted], Stored | None]] = {"dense": dense, "d8": d8}
-"""The planner's choice for ``c-sparse``, by name."""
-
-
-def choose(layer: Weighted) -> tuple[str, Stored, str]:
-    """The format for one layer.
-
-    Returns:
-        Its name, the stored layer, and the reason in words.
-    """
-    stored = dense(layer)
-    sparse = d8(layer)
-    if sparse is None:
-        return "dense", stored, f"{layer.kind} has no sparse kernel"
-    ours, theirs = bytes_of(sparse), bytes_of(stored)
-    if ours < theirs:
-        return "d8", sparse, f"{ours} B instead of {theirs} B"
-    return "dense", stored, f"sparse would take {ours} B instead of {theirs} B"
 
 
 def bytes_of(stored: Stored) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.compile import formats
+from bridge.compile.choose import choose
 from bridge.compile.formats import Stored, Weighted
 from bridge.compile.program import LayerPlan
 from bridge.compile.quantization import (
@@ -146,7 +147,7 @@ def _store(layer: Weighted, target: Target) -> tuple[str, Stored, str]:
         return "dense", formats.dense(layer), "CMSIS-NN has no kernel for it"
     if target.engine == "c-float":
         return "dense", formats.dense(layer), "float baseline"
-    return formats.choose(layer)
+    return choose(layer)
 
 
 def _quant(source: Tensor, output: Tensor, low: int, high: int) -> dict[str, int]:

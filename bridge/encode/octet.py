@@ -35,6 +35,7 @@ class OctetStream:
         columns: inputs.
         batches: whole batches of all rows.
         halves: half batches of all rows.
+        chunks: passes through the kernel's unrolled code.
     """
 
     stream: npt.NDArray[np.uint8]
@@ -42,6 +43,7 @@ class OctetStream:
     columns: int
     batches: int
     halves: int
+    chunks: int
 
     @property
     def bytes(self) -> int:
@@ -57,7 +59,7 @@ def pack_octet(weights: npt.NDArray[np.int8]) -> OctetStream:
     """
     matrix = as_matrix(weights)
     parts: list[bytes] = []
-    batches = halves = 0
+    batches = halves = chunks = 0
     for index, row in enumerate(matrix):
         places = np.flatnonzero(row).tolist()
         values = row[places].tolist()
@@ -72,8 +74,9 @@ def pack_octet(weights: npt.NDArray[np.int8]) -> OctetStream:
         parts.append(bytes([place * BATCH_CODE // 2, count, halved, 0]))
         parts.extend(chosen)
         batches, halves = batches + count, halves + halved
+        chunks += max(-(-count // UNROLLED), 1)
     stream = np.frombuffer(b"".join(parts), dtype=np.uint8).copy()
-    return OctetStream(frozen(stream), *matrix.shape, batches, halves)
+    return OctetStream(frozen(stream), *matrix.shape, batches, halves, chunks)
 
 
 def _batches(places: list[int], values: list[int], half: bool) -> list[bytes]:

@@ -1,0 +1,130 @@
+"""Fit the planner's cost model to counts of the emulated cores.
+
+``python -m bridge.bench.kernel_fit cortex-m4 …`` measures every format on layers of many shapes,
+solves for the cycles of each thing that a kernel does (non-negative least squares on relative
+errors), prints the largest relative error and rewrites ``bridge/compile/cost_table.py``.
+"""
+
+from __future__ import annotations
+
+import pprint
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.bench.kernel_cases import Case
+from bridge.bench.kernels import CONNECTED, CONV, DEPTHWISE, QUANT, LayerShape, bench_layer, measure
+from bridge.bundle import write_atomic
+from bridge.compile.choose import DSP_CORES, FORMATS, NEEDS_DSP
+from bridge.compile.cost_table import CYCLES, FIT_ERROR
+from bridge.paths import tflm_project
+
+FIT_SHAPES = (
+    LayerShape("a", CONV, (8, 8, 32), 24, (3, 3)),
+    LayerShape("b", CONV, (16, 16, 16), 16, (3, 3)),
+    LayerShape("c", CONV, (14, 14, 6), 16, (5, 5), same=False),
+    LayerShape("d", CONV, (16, 16, 8), 12, (3, 3), stride=2),
+    LayerShape("e", CONV, (13, 11, 16), 9, (3, 3)),
+    LayerShape("f", CONV, (10, 10, 64), 32),
+    LayerShape("g", CONV, (24, 24, 8), 16),
+    LayerShape("h", CONV, (28, 28, 1), 6, (5, 5)),
+    LayerShape("i", CONV, (20, 10, 1), 16, (10, 4), stride=2),
+    LayerShape("j", CONV, (6, 6, 48), 32, (3, 3)),
+    LayerShape("k", CONV, (1, 60, 8), 16, (1, 5)),
+    LayerShape("l", CONV, (24, 24, 3), 8, (3, 3), stride=2),
+    LayerShape("m", DEPTHWISE, (25, 5, 32), 32, (3, 3)),
+    LayerShape("n", DEPTHWISE, (24, 24, 8), 8, (3, 3)),
+    LayerShape("o", DEPTHWISE, (12, 12, 32), 32, (3, 3)),
+    LayerShape("p", DEPTHWISE, (24, 24, 16), 16, (3, 3), stride=2),
+    LayerShape("q", DEPTHWISE, (6, 6, 64), 64, (3, 3), stride=2),
+    LayerShape("r", DEPTHWISE, (3, 3, 128), 128, (3, 3)),
+    LayerShape("s", DEPTHWISE, (6, 6, 64), 64, (3, 3)),
+    LayerShape("t", CONNECTED, (1, 1, 400), 120),
+    LayerShape("u", CONNECTED, (1, 1, 120), 84),
+    LayerShape("v", CONNECTED, (1, 1, 84), 10),
+    LayerShape("w", CONNECTED, (1, 1, 1024), 64),
+    LayerShape("x", CONNECTED, (1, 1, 64), 200),
+)
+SPARSITIES = (0.0, 0.6, 0.9, 0.97)
+SCRATCHES = (3 * 1024, 12 * 1024)
+
+
+def fit_core(core: str, folder: Path) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Fit every format on one core.
+
+    Returns:
+        Cycles of each thing by format, and the largest relative error by format.
+    """
+    cases = []
+    for shape in FIT_SHAPES:
+        for sparsity in SPARSITIES:
+            layer = bench_layer(shape, sparsity, core)
+            for name, store in FORMATS.items():
+                if name in NEEDS_DSP and core not in DSP_CORES:
+                    continue
+                seen = set()
+                for scratch in SCRATCHES:
+                    stored = store(layer, scratch)
+                    if stored is None or (name.endswith("dense") and sparsity > 0):
+                        continue
+                    if tuple(stored.work.items()) not in seen:
+                        seen.add(tuple(stored.work.items()))
+                        cases.append(Case(layer, name, stored, QUANT))
+    # Flash of the smallest board holds about a third of them at once.
+    measured = []
+    for start in range(0, len(cases), 60):
+        measured += measure(cases[start : start + 60], core, folder)
+    costs, errors = {}, {}
+    for name in FORMATS:
+        mine = [
+            (case.stored.work, result.cycles)
+            for case, result in zip(cases, measured, strict=True)
+            if case.format == name
+        ]
+        if mine:
+            costs[name], errors[name] = solve([w for w, _ in mine], [c for _, c in mine])
+    return costs, errors
+
+
+def solve(work: Sequence[object], cycles: Sequence[int]) -> tuple[dict[str, float], float]:
+    """Non-negative cycles of each thing, and the largest relative error."""
+    from scipy.optimize import nnls  # type: ignore[import-untyped]
+
+    maps = [dict(w) for w in work]  # type: ignore[call-overload]
+    names = sorted({name for w in maps for name in w})
+    table: npt.NDArray[np.float64] = np.array(
+        [[w.get(name, 0.0) for name in names] for w in maps], dtype=np.float64
+    )
+    wanted = np.array(cycles, dtype=np.float64)
+    scale = np.abs(table).max(axis=0)
+    scale[scale == 0] = 1.0
+    found, _ = nnls(table / scale / wanted[:, None], np.ones(len(wanted)))
+    found = found / scale
+    error = float(np.abs(table @ found / wanted - 1).max())
+    return {name: round(float(c), 3) for name, c in zip(names, found, strict=True)}, error
+
+
+def main(cores: Sequence[str]) -> None:
+    """Fit the cores and write the table; other cores' lines stay."""
+    costs, errors = dict(CYCLES), dict(FIT_ERROR)
+    for core in cores:
+        with tempfile.TemporaryDirectory(prefix="tflm-bridge-fit-") as folder:
+            costs[core], errors[core] = fit_core(core, Path(folder))
+        for name, error in errors[core].items():
+            print(f"{core} {name}: largest error {error:.1%}")
+        errors[core] = {name: round(error, 4) for name, error in errors[core].items()}
+    text = (
+        '"""Cycles of what kernels do. Written by ``python -m bridge.bench.kernel_fit``; '
+        'do not edit."""\n\n'
+        f"CYCLES: dict[str, dict[str, dict[str, float]]] = {pprint.pformat(costs, width=96)}\n\n"
+        f"FIT_ERROR: dict[str, dict[str, float]] = {pprint.pformat(errors, width=96)}\n"
+    )
+    write_atomic(tflm_project().parent / "bridge" / "compile" / "cost_table.py", text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or ["cortex-m4"])

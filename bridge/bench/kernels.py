@@ -1,0 +1,299 @@
+"""Kernel against kernel on an emulated core: every format beside dense CMSIS-NN, byte-equal.
+
+One firmware holds all cases of a core; each run computes one of them on random activations, its
+outputs are compared with the reference arithmetic, its instructions are counted exactly and its
+cycles modelled. Weights are random too: normally distributed, with an exact share of zeros at
+random places. Bias, requantization and packing are inside what is measured.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, reference
+from bridge.compile.choose import DENSE, DSP_CORES, FORMATS, NEEDS_DSP
+from bridge.compile.dual import COMFORTABLE_SCRATCH
+from bridge.compile.formats import Stored, Weighted, cmsis_nn
+from bridge.compile.quantization import quantize_multiplier
+from bridge.compile.steps import Shape, Window
+from bridge.emulate import model_cycles, run
+from bridge.errors import ProofError
+from bridge.firmware.build import build_c
+from bridge.firmware.cmsis_nn import find_cmsis_nn
+from bridge.graph.model import Array
+
+SPARSITIES = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """A layer to bench, by name.
+
+    Attributes:
+        name: for tables.
+        kind: TFLite's operator name.
+        source: input height, width, channels.
+        channels: output channels.
+        kernel: height, width.
+        stride: the same both ways.
+        same: TFLite's SAME padding; else VALID.
+        block: weights come in blocks of (outputs, inputs), for structured formats.
+    """
+
+    name: str
+    kind: str
+    source: tuple[int, int, int]
+    channels: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: int = 1
+    same: bool = True
+    block: tuple[int, int] = (1, 1)
+
+
+CONV, DEPTHWISE, CONNECTED = "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"
+
+SHAPES = (
+    LayerShape("conv 3x3x64 > 64, 8x8", CONV, (8, 8, 64), 64, (3, 3)),
+    LayerShape("conv 3x3x16 > 16, 32x32", CONV, (32, 32, 16), 16, (3, 3)),
+    LayerShape("conv 5x5x6 > 16, 14x14", CONV, (14, 14, 6), 16, (5, 5), same=False),
+    LayerShape("conv 3x3x16 > 32 /2, 32x32", CONV, (32, 32, 16), 32, (3, 3), stride=2),
+    LayerShape("conv 1x1x64 > 64, 25x5", CONV, (25, 5, 64), 64),
+    LayerShape("depthwise 3x3x64, 25x5", DEPTHWISE, (25, 5, 64), 64, (3, 3)),
+    LayerShape("depthwise 3x3x16 /2, 48x48", DEPTHWISE, (48, 48, 16), 16, (3, 3), stride=2),
+    LayerShape("fully connected 1024 > 256", CONNECTED, (1, 1, 1024), 256),
+    LayerShape("fully connected 784 > 300", CONNECTED, (1, 1, 784), 300),
+)
+"""The layers of the published table."""
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """One kernel on one layer on one core.
+
+    Attributes:
+        layer: the layer's name.
+        core: the emulated core.
+        sparsity: share of zero weights.
+        format: how the weights are stored; ``cmsis-nn`` is the baseline.
+        function: the C function.
+        instructions: exact, one inference.
+        cycles: modelled.
+        weight_bytes: weights and per-channel tables.
+        scratch_bytes: RAM beside input and output.
+        baseline: what it is compared with, with its version.
+        speedup: the baseline's modelled cycles over these.
+        fewer_instructions: the baseline's instructions over these.
+        size: weight bytes over the baseline's.
+    """
+
+    layer: str
+    core: str
+    sparsity: float
+    format: str
+    function: str
+    instructions: int
+    cycles: int
+    weight_bytes: int
+    scratch_bytes: int
+    baseline: str
+    speedup: float
+    fewer_instructions: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Instructions and modelled cycles of one case."""
+
+    instructions: int
+    cycles: int
+
+
+def bench_layer(shape: LayerShape, sparsity: float, core: str, seed: int = 0) -> Weighted:
+    """A layer of a shape with random weights; scales as a trained network would have them."""
+    rng = np.random.default_rng(seed)
+    depthwise = shape.kind == DEPTHWISE
+    height, width, depth = shape.source
+    target, pads = [], []
+    for size, kernel in zip((height, width), shape.kernel, strict=True):
+        out = -(-size // shape.stride) if shape.same else (size - kernel) // shape.stride + 1
+        target.append(out)
+        pads.append(max((out - 1) * shape.stride + kernel - size, 0) // 2 if shape.same else 0)
+    taps = (shape.channels, *shape.kernel, 1 if depthwise else depth)
+    weights = np.clip(np.rint(rng.normal(0, 36, taps)), -127, 127)
+    weights[weights == 0] = 1
+    rows, columns = shape.block
+    matrix = weights.reshape(shape.channels, -1)
+    grid = (matrix.shape[0] // rows, matrix.shape[1] // columns)
+    keep = np.ones(grid[0] * grid[1], dtype=bool)
+    keep[rng.permutation(keep.size)[: round(keep.size * sparsity)]] = False
+    matrix *= np.kron(keep.reshape(grid), np.ones(shape.block))
+    weights = matrix.reshape(taps).astype(np.int8)
+    if depthwise:
+        weights = weights.transpose(3, 1, 2, 0)
+    live = max(weights.size // shape.channels * (1 - sparsity), 1.0)
+    # One scale for all channels: CMSIS-NN 4's fully connected kernel knows no other.
+    multiplier, shift = quantize_multiplier(min(60.0 / (36 * 70 * live**0.5), 0.45))
+    return Weighted(
+        kind=shape.kind,
+        weights=np.ascontiguousarray(weights),
+        bias=rng.integers(-(2**12), 2**12, shape.channels).astype(np.int32),
+        input_zero_point=-128,
+        source=Shape(*shape.source),
+        target=Shape(target[0], target[1], shape.channels),
+        window=Window(*shape.kernel, shape.stride, shape.stride, 1, 1, *pads),
+        groups=1,
+        core=core,
+        multiplier=np.full(shape.channels, multiplier, dtype=np.int32),
+        shift=np.full(shape.channels, shift, dtype=np.int32),
+        output_zero_point=-128,
+    )
+
+
+QUANT = {"input_offset": 128, "output_offset": -128, "activation_min": -128, "activation_max": 127}
+"""Activations behind a ReLU, as the weighted layers of most networks have them."""
+
+
+def baseline(layer: Weighted) -> Stored | None:
+    """The layer in CMSIS-NN, as it would be called without TFLM."""
+    if layer.one_pixel:
+        constants: dict[str, Array] = {"weights": layer.weights}
+        if layer.bias is not None:
+            constants["bias"] = layer.bias
+        return Stored("cmsis_fully_connected_s8", "arm_fully_connected_s8", constants)
+    return cmsis_nn(layer)
+
+
+def measure(cases: Sequence[Case], core: str, folder: Path, seed: int = 0) -> list[Measured]:
+    """Run every case once on an emulated core.
+
+    Raises:
+        ProofError: a kernel's outputs differ from the reference.
+    """
+    firmware = build_c(kernel_program(cases), core, folder)
+    rng = np.random.default_rng(seed)
+    result = []
+    for index, case in enumerate(cases):
+        activations = rng.integers(-128, 128, case.input_bytes).astype(np.int8)
+        ran = run(firmware.elf, core, inputs=kernel_input(cases, index, activations))
+        wanted = reference(case, activations).ravel()
+        given = np.frombuffer(ran.outputs, dtype=np.int8)[: wanted.size]
+        if not np.array_equal(given, wanted):
+            raise ProofError(
+                f"{case.stored.function} on {core}",
+                f"{np.count_nonzero(given != wanted)} of {wanted.size} outputs differ",
+            )
+        cycles = model_cycles(firmware.elf, core, ran.counts.blocks).best
+        result.append(Measured(ran.instructions or 0, cycles))
+    return result
+
+
+def run_kernel_bench(
+    core: str,
+    *,
+    shapes: Sequence[LayerShape] = SHAPES,
+    sparsities: Sequence[float] = SPARSITIES,
+    formats: Sequence[str] | None = None,
+    folder: Path | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> list[KernelRow]:
+    """Compare every format with dense CMSIS-NN on one emulated core.
+
+    Args:
+        core: for example ``cortex-m4``.
+        shapes: the layers.
+        sparsities: shares of zero weights.
+        formats: names from :data:`bridge.compile.choose.FORMATS`; all where left out.
+        folder: where to build; a temporary folder where left out.
+        progress: called with a line before each layer.
+
+    Raises:
+        ToolchainError: compiler, emulator or CMSIS-NN is missing.
+        ProofError: a kernel's outputs are wrong.
+    """
+    label = find_cmsis_nn().label
+    names = list(formats if formats is not None else FORMATS)
+    rows: list[KernelRow] = []
+    with tempfile.TemporaryDirectory(prefix="tflm-bridge-kernels-") as temporary:
+        for shape in shapes:
+            progress(f"{shape.name} on {core}")
+            cases, sparse = _cases(shape, sparsities, names, core)
+            # One folder for all: CMSIS-NN and our library are compiled once.
+            results = measure(cases, core, folder or Path(temporary))
+            dense, dense_bytes = results[0], cases[0].weight_bytes
+            for case, sparsity, found in zip(cases, sparse, results, strict=True):
+                rows.append(
+                    KernelRow(
+                        layer=shape.name,
+                        core=core,
+                        sparsity=sparsity,
+                        format=case.format,
+                        function=case.stored.function,
+                        instructions=found.instructions,
+                        cycles=found.cycles,
+                        weight_bytes=case.weight_bytes,
+                        scratch_bytes=case.stored.scratch,
+                        baseline=label,
+                        speedup=dense.cycles / found.cycles,
+                        fewer_instructions=dense.instructions / found.instructions,
+                        size=case.weight_bytes / dense_bytes,
+                    )
+                )
+    return rows
+
+
+def _cases(
+    shape: LayerShape, sparsities: Sequence[float], names: Sequence[str], core: str
+) -> tuple[list[Case], list[float]]:
+    """The baseline first, then every format at every sparsity that it can run."""
+    full = bench_layer(shape, 0.0, core)
+    stored = baseline(full)
+    if stored is None:
+        raise ValueError(f"CMSIS-NN has no kernel for {shape.name}")
+    cases, sparse = [Case(full, "cmsis-nn", stored, QUANT)], [0.0]
+    for sparsity in sparsities:
+        layer = bench_layer(shape, sparsity, core)
+        for name in names:
+            if name in DENSE and sparsity != min(sparsities):
+                continue
+            if name in NEEDS_DSP and core not in DSP_CORES:
+                continue
+            found = FORMATS[name](layer, COMFORTABLE_SCRATCH)
+            if found is not None:
+                cases.append(Case(layer, name, found, QUANT))
+                sparse.append(sparsity)
+    return cases, sparse
+
+
+def crossover(rows: Sequence[KernelRow]) -> dict[tuple[str, str, str], float | None]:
+    """From which sparsity a format is faster than the best dense kernel, by layer and core.
+
+    Linear between the measured sparsities; None where it never is.
+    """
+    result: dict[tuple[str, str, str], float | None] = {}
+    for layer, core in dict.fromkeys((row.layer, row.core) for row in rows):
+        here = [row for row in rows if (row.layer, row.core) == (layer, core)]
+        dense = min(row.cycles for row in here if row.format in DENSE or row.format == "cmsis-nn")
+        for name in dict.fromkeys(row.format for row in here):
+            if name in DENSE or name == "cmsis-nn":
+                continue
+            points = sorted((row.sparsity, row.cycles) for row in here if row.format == name)
+            result[layer, core, name] = _crossing(points, dense)
+    return result
+
+
+def _crossing(points: Sequence[tuple[float, int]], dense: int) -> float | None:
+    before: tuple[float, int] | None = None
+    for sparsity, cycles in points:
+        if cycles <= dense:
+            if before is None:
+                return sparsity
+            share = (before[1] - dense) / (before[1] - cycles)
+            return before[0] + share * (sparsity - before[0])
+        before = sparsity, cycles
+    return None

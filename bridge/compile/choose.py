@@ -1,0 +1,109 @@
+"""The planner: which format each weighted layer is stored and run in.
+
+Every format that can run a layer is a candidate with its modelled cycles and its bytes. Without
+budgets the fastest wins; a flash budget puts a price in cycles on every byte, a RAM budget limits
+what a kernel may take as scratch. The dense candidates stay in the race, so that a sparse format
+is never chosen that is slower than dense at equal budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bridge.compile.connected import octet
+from bridge.compile.cost import cycles
+from bridge.compile.dual import COMFORTABLE_SCRATCH, dual, dual_dense, dual_depthwise
+from bridge.compile.formats import Stored, Weighted, d8, dense
+
+DSP_CORES = frozenset({"cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"})
+
+Format = Callable[[Weighted, int], Stored | None]
+
+FORMATS: Mapping[str, Format] = {
+    "dense": lambda layer, scratch: dense(layer),
+    "dual-dense": dual_dense,
+    "depthwise-dual": dual_depthwise,
+    "d8": lambda layer, scratch: d8(layer),
+    "dual": dual,
+    "octet": lambda layer, scratch: octet(layer),
+}
+"""Every format by name: a layer and the bytes of scratch it should stay within, to its storage."""
+
+DENSE = frozenset({"dense", "dual-dense", "depthwise-dual"})
+NEEDS_DSP = frozenset({"dual-dense", "depthwise-dual", "dual", "octet"})
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the planner may spend.
+
+    Attributes:
+        scratch: bytes of scratch that one layer should stay within.
+        price: cycles that one byte of flash is worth.
+    """
+
+    scratch: int = COMFORTABLE_SCRATCH
+    price: float = 0.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A layer in one format.
+
+    Attributes:
+        format: its name.
+        stored: the layer in it.
+        cycles: modelled, one inference.
+        bytes: weights and per-channel tables.
+    """
+
+    format: str
+    stored: Stored
+    cycles: float
+    bytes: int
+
+
+def candidates(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> list[Candidate]:
+    """Every format that can run the layer on its core.
+
+    A format with more scratch than asked for stays out unless nothing else is left.
+    """
+    found = []
+    for name, store in FORMATS.items():
+        if name in NEEDS_DSP and layer.core not in DSP_CORES:
+            continue
+        stored = store(layer, scratch)
+        if stored is None or (stored.scratch > scratch and name != "dense"):
+            continue
+        size = sum(int(array.nbytes) for array in stored.with_requantization(layer).values())
+        found.append(Candidate(name, stored, cycles(name, layer.core, stored.work), size))
+    return found
+
+
+def choose(layer: Weighted, budget: Budget | None = None) -> tuple[str, Stored, str]:
+    """The format for one layer.
+
+    Returns:
+        Its name, the stored layer, and the reason in words.
+    """
+    budget = budget or Budget()
+    found = candidates(layer, budget.scratch)
+
+    def worth(candidate: Candidate) -> float:
+        return candidate.cycles + budget.price * candidate.bytes
+
+    best = min(found, key=worth)
+    plain = min((c for c in found if c.format in DENSE), key=worth)
+    if best is plain:
+        others = [c for c in found if c.format not in DENSE]
+        if not others:
+            return best.format, best.stored, "no sparse format can run it"
+        rival = min(others, key=worth)
+        reason = f"{rival.format} would take {rival.cycles / best.cycles:.2f}x the cycles"
+    else:
+        reason = (
+            f"{plain.cycles / best.cycles:.1f}x faster than {plain.format}, "
+            f"{best.bytes} B instead of {plain.bytes} B"
+        )
+    return best.format, best.stored, reason

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bridge.convert import check, tflm
+from bridge.convert.operators import check_operators
 from bridge.convert.options import ConvertOptions, ConvertResult, Proof
 from bridge.data import Array, Dataset
 from bridge.graph import Graph, read_tflite
 
 if TYPE_CHECKING:
     from bridge.bundle import BundleWriter
+    from bridge.convert.compress import Attempt
     from bridge.convert.lift.lower import Lifted
-    from bridge.convert.prune import Target
     from bridge.convert.run import Ladder
     from bridge.convert.source import Source
     from bridge.convert.train import Task
@@ -30,9 +31,7 @@ def judge(
     data: Dataset | None,
     task: Task | None,
     lifted: Lifted,
-    pruned: Any,
-    raw: bytes,
-    targets: Sequence[Target],
+    attempt: Attempt,
     calibration: Sequence[Array],
     options: ConvertOptions,
     bundle: BundleWriter,
@@ -48,9 +47,10 @@ def judge(
     from bridge.convert.prune import kernel_of, weighted_layers
     from bridge.convert.run import layer_reports
 
+    pruned, targets = attempt.pruned, attempt.targets
     with ladder.progress.stage("prove the finished file in TFLM"):
         model, fused = with_our_names(
-            raw,
+            attempt.model,
             [layer.name for layer in pruned.layers],
             {layer.name: kernel_of(layer).size for layer in weighted_layers(pruned)},
             pruned.output_names,
@@ -58,6 +58,8 @@ def judge(
             list(lifted.outputs),
         )
         graph = read_tflite(model, name=source.name)
+        checked = check_operators(graph)
+        ladder.prove(Proof("operators TFLM registers", True, 0, 0, "unknown", checked))
         ladder.prove(*check.check_structure(graph, len(lifted.transposes)))
         wanted = {t.name: t.sparsity for t in targets if t.sparsity}
         zeros, shares = check.check_zeros(graph, wanted)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,6 +65,45 @@ def assign(
     return weighted, last
 
 
+def in_our_order(content: bytes) -> bytes:
+    """Put inputs (``…in0``) and outputs (``…Call:0``) into the order that their names number."""
+    model: Any = _schema().ModelT.InitFromPackedBuf(content, 0)
+    subgraph = model.subgraphs[0]
+
+    def sorted_by(pattern: str, indices: Any) -> list[int]:
+        found = [(re.findall(pattern, _text(subgraph.tensors[i].name)), int(i)) for i in indices]
+        if all(numbers for numbers, _ in found):
+            return [i for numbers, i in sorted(found, key=lambda pair: int(pair[0][-1]))]
+        return [int(i) for i in indices]
+
+    inputs = sorted_by(r"in(\d+)(?::\d+)?$", subgraph.inputs)
+    outputs = sorted_by(r":(\d+)$", subgraph.outputs)
+    if inputs == [int(i) for i in subgraph.inputs] and outputs == [
+        int(i) for i in subgraph.outputs
+    ]:
+        return content
+    subgraph.inputs, subgraph.outputs = inputs, outputs
+    return _packed(model, len(content))
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value or "")
+
+
+def _schema() -> Any:
+    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated
+
+    return schema_py_generated
+
+
+def _packed(model: Any, size: int) -> bytes:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(size + 4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 def rename(
     content: bytes, tensors: Mapping[int, str], inputs: Sequence[str], outputs: Sequence[str]
 ) -> bytes:
@@ -74,13 +114,11 @@ def rename(
         inputs: names of the network's inputs.
         outputs: and of its outputs.
     """
-    import flatbuffers
-    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
     from tflite_micro.tensorflow.lite.micro.tools import (
         tflite_flatbuffer_align_wrapper as aligner,
     )
 
-    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+    model: Any = _schema().ModelT.InitFromPackedBuf(content, 0)
     subgraph = model.subgraphs[0]
     names = dict(tensors)
     names.update(zip((int(i) for i in subgraph.inputs), inputs, strict=True))
@@ -90,11 +128,9 @@ def rename(
     # What the converter leaves besides the network: a version stamp and a signature by old names.
     model.description = b"tflm-bridge"
     model.signatureDefs = None
-    builder = flatbuffers.Builder(len(content) + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
     with tempfile.TemporaryDirectory() as folder, quiet():
         before, after = Path(folder) / "in.tflite", Path(folder) / "out.tflite"
-        before.write_bytes(bytes(builder.Output()))
+        before.write_bytes(_packed(model, len(content)))
         aligner.align_tflite_model(str(before), str(after))
         return after.read_bytes()
 
@@ -122,6 +158,7 @@ def with_our_names(
     Raises:
         ModelError: an operator with weights belongs to no layer.
     """
+    content = in_our_order(content)
     graph = read_tflite(content)
     weighted, last = assign(graph, layers, kernels, ends)
     tensors: dict[int, str] = {}

@@ -12,7 +12,7 @@ import numpy as np
 from bridge.convert.lift.builder import Array
 from bridge.convert.options import ConvertOptions
 from bridge.convert.quiet import quantizer_library, quiet, tensorflow
-from bridge.convert.train import Fit, Task, fit
+from bridge.convert.train import Fit, Task, fit, split
 from bridge.errors import InputError, ProofError
 
 WEIGHTED = ("Conv2D", "DepthwiseConv2D", "Dense", "TransposedConv")
@@ -134,11 +134,13 @@ def prune(
     if not wanted:
         return fresh_copy(model), None
     if options.pattern in ("1x4", "4x1"):
-        return _prune_blocks(model, wanted, task, options, report)
+        from bridge.convert.blocks import prune_blocks
+
+        return prune_blocks(model, wanted, task, options, report)
     tfmot = quantizer_library()
     _, keras = tensorflow()
     epochs = options.epochs if task is not None else 0
-    steps = 0 if task is None else _steps_per_epoch(task, options)
+    steps = 0 if task is None else steps_per_epoch(task, options)
     rise = max(1, math.ceil(epochs * 0.6))
 
     def wrap(layer: Any) -> Any:
@@ -201,10 +203,10 @@ def custom_objects() -> Any:
     return keras.utils.custom_object_scope(CUSTOM)
 
 
-def _steps_per_epoch(task: Task, options: ConvertOptions) -> int:
-    count = len(task.inputs[0])
-    train = count - (max(1, min(count // 10, 2000)) if count > 10 else 0)
-    return max(1, -(-train // options.batch_size))
+def steps_per_epoch(task: Task, options: ConvertOptions) -> int:
+    """Optimizer steps of one epoch of fine-tuning."""
+    train, _ = split(len(task.inputs[0]))
+    return max(1, -(-len(train) // options.batch_size))
 
 
 def _copy_weights(source: Any, target: Any) -> None:
@@ -258,76 +260,3 @@ def keep_largest(kernel: Array, share: float) -> Array:
     result = kernel.copy()
     result.ravel()[order[:drop]] = 0.0
     return result
-
-
-def block_mask(kernel: Array, share: float, pattern: str) -> Array:
-    """1 where a block of four neighbours stays; 1x4 runs along input, 4x1 along output channels."""
-    axis = -2 if pattern == "1x4" else -1
-    moved = np.moveaxis(kernel, axis, -1)
-    blocks = np.abs(moved.reshape(*moved.shape[:-1], moved.shape[-1] // 4, 4)).sum(-1)
-    drop = math.ceil(blocks.size * share - 1e-6)
-    keep = np.ones(blocks.size, np.float32)
-    keep[np.argsort(blocks, axis=None, kind="stable")[:drop]] = 0.0
-    mask = np.repeat(keep.reshape(blocks.shape), 4, axis=-1)
-    return np.ascontiguousarray(np.moveaxis(mask.reshape(moved.shape), -1, axis))
-
-
-def _prune_blocks(
-    model: Any,
-    wanted: dict[str, float],
-    task: Task | None,
-    options: ConvertOptions,
-    report: Callable[[str], None],
-) -> tuple[Any, Fit | None]:
-    """Blocks, which tfmot knows for matrices only: its schedule, masks of our own."""
-    tfmot = quantizer_library()
-    _, keras = tensorflow()
-    with quiet():
-        copy = fresh_copy(model)
-    layers = {n: copy.get_layer(n) for n in wanted}
-    epochs = options.epochs if task is not None else 0
-    masks: dict[str, Array] = {}
-
-    def update(part: float) -> None:
-        for name, layer in layers.items():
-            masks[name] = block_mask(kernel_of(layer), wanted[name] * part, options.pattern)
-
-    def apply() -> None:
-        for name, layer in layers.items():
-            variable_of(layer).assign(kernel_of(layer) * masks[name])
-
-    outcome = None
-    if epochs and task is not None:
-        steps = _steps_per_epoch(task, options)
-        rise = max(1, math.ceil(epochs * 0.6))
-        end = max(2, steps * rise - steps // 2)
-        every = max(1, end // 20)
-        schedule = tfmot.sparsity.keras.PolynomialDecay(0.3, 1.0, 0, end, 3, every)
-
-        class Masks(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
-            """Raise the sparsity along the schedule; keep dropped blocks at zero."""
-
-            step = 0
-
-            def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-                if self.step % every == 0 and self.step <= end + every:
-                    constant = options.schedule == "constant"
-                    update(1.0 if constant else float(schedule(min(self.step, end))[1]))
-                apply()
-                self.step += 1
-
-        outcome = fit(
-            copy,
-            task,
-            epochs=epochs,
-            batch_size=options.batch_size,
-            learning_rate=options.learning_rate,
-            seed=options.seed,
-            report=report,
-            callbacks=[Masks()],
-            settled=rise + 1 if epochs > 1 else 1,
-        )
-    update(1.0)
-    apply()
-    finish(copy, wanted, options.pattern)
-    return copy, outcome

@@ -52,6 +52,8 @@ def has_own_range(model: Any, layer: Any) -> bool:
     kind = type(layer).__name__
     if kind == "InputLayer" or kind in _PLAIN:
         return False
+    if kind == "ReLU" and type(layer.input._keras_history.layer).__name__.endswith("Pooling2D"):
+        return False  # TFLite fuses it into the pool, which has one range for in and out
     if kind == "Activation":
         return layer.get_config()["activation"] not in _FIXED_RANGE
     users = _consumers(layer)
@@ -183,8 +185,15 @@ def simulate(model: Any, ranges: dict[str, tuple[float, float]]) -> Any:
             if layer.weights:
                 inner[layer.name].set_weights(layer.get_weights())
         simulated = tfmot.quantization.keras.quantize_apply(annotated, scheme)
+        refresh_weight_ranges(simulated)
     set_ranges(simulated, ranges)
     return simulated
+
+
+def refresh_weight_ranges(simulated: Any) -> None:
+    """Weight ranges are taken in training steps only: take one that trains nothing."""
+    zeros = [np.zeros((1, *t.shape[1:]), np.float32) for t in simulated.inputs]
+    simulated(zeros, training=True)
 
 
 def set_ranges(simulated: Any, ranges: dict[str, tuple[float, float]]) -> None:

@@ -6,18 +6,22 @@ masks its gradients. The batch is fixed to 1, inputs and outputs are int8.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bridge.convert import qat
+from bridge.convert import names, qat, tflm
 from bridge.convert.lift.builder import Array
 from bridge.convert.options import ConvertOptions
+from bridge.convert.prove import run_keras
 from bridge.convert.prune import kernel_of, weighted_layers
 from bridge.convert.quiet import quiet, tensorflow
 from bridge.convert.train import Fit, Task, fit
 from bridge.errors import ModelError
+from bridge.graph import read_tflite
 
 CALIBRATION = 300
 """Training samples that ranges are measured on."""
@@ -25,14 +29,14 @@ CALIBRATION = 300
 
 def train_quantized(
     model: Any, task: Task, options: ConvertOptions, report: Callable[[str], None]
-) -> tuple[Any, Fit]:
+) -> Fit:
     """Quantization-aware training that keeps the zeros.
 
     Args:
         model: pruned, float; its weights become the trained ones.
 
     Returns:
-        the model with its simulated quantization, and how training went.
+        how training went.
     """
     _, keras = tensorflow()
     calibration = [a[:CALIBRATION] for a in task.inputs]
@@ -57,6 +61,7 @@ def train_quantized(
 
     def renew() -> None:
         qat.copy_back(simulated, model)
+        qat.refresh_weight_ranges(simulated)
         qat.set_ranges(simulated, qat.measure(model, calibration, clip=qat.extremes))
 
     outcome = fit(
@@ -69,15 +74,64 @@ def train_quantized(
         report=report,
         callbacks=[KeepZeros()],
     )
-    renew()
-    return simulated, outcome
+    qat.copy_back(simulated, model)
+    return outcome
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One int8 file.
+
+    Attributes:
+        name: where its ranges come from.
+        model: the file.
+        snr_db: its outputs in TFLM against the float model's, on calibration samples.
+    """
+
+    name: str
+    model: bytes
+    snr_db: float
+
+
+def candidates(model: Any, calibration: Sequence[Array], *, trained: bool) -> list[Candidate]:
+    """int8 files with ranges from true extremes and from histograms.
+
+    Args:
+        model: pruned, float.
+        calibration: inputs in the Keras layout.
+        trained: its weights were trained under simulated quantization, whose weight ranges are
+            then kept; otherwise TFLite's converter calibrates the true extremes itself.
+    """
+    made: list[tuple[str, bytes]] = []
+    blocked = bool(qat.refusal(model))
+    if blocked or not trained:
+        made.append(("true extremes", to_tflite(model, calibration)))
+    for name, clip in (("true extremes", qat.extremes), ("histograms", qat.histogram)):
+        if blocked or (name, not trained) == ("true extremes", True):
+            continue
+        simulated = qat.simulate(model, qat.measure(model, calibration, clip=clip))
+        made.append((name, to_tflite(simulated, calibration)))
+    few = [a[:64] for a in calibration]
+    wanted = run_keras(model, few)
+    return [Candidate(name, content, _snr(content, few, wanted)) for name, content in made]
+
+
+def _snr(content: bytes, inputs: Sequence[Array], wanted: Sequence[Array]) -> float:
+    """Signal to noise of the outputs in TFLM, dB; the worst output counts."""
+    ordered = names.in_our_order(content)
+    graph = read_tflite(ordered)
+    outputs = tflm.run(ordered, tflm.quantize_inputs(graph, inputs))
+    worst = float("inf")
+    for got, want in zip(tflm.dequantize_outputs(graph, outputs), wanted, strict=True):
+        noise = float(np.square(got.reshape(want.shape) - want).sum())
+        signal = float(np.square(want - want.mean()).sum())
+        worst = min(worst, 10 * float(np.log10(max(signal, 1e-20) / max(noise, 1e-20))))
+    return worst
 
 
 def to_tflite(
     model: Any,
     calibration: Sequence[Array],
-    *,
-    seed: int = 0,
 ) -> bytes:
     """Convert a Keras model to a full int8 .tflite with batch 1.
 
@@ -89,7 +143,10 @@ def to_tflite(
         ModelError: TensorFlow's converter refuses the network.
     """
     tf, _ = tensorflow()
-    signature = [tf.TensorSpec([1, *t.shape[1:]], tf.float32) for t in model.inputs]
+    signature = [
+        tf.TensorSpec([1, *t.shape[1:]], tf.float32, name=f"in{i}")
+        for i, t in enumerate(model.inputs)
+    ]
     with quiet():
         try:
             function = tf.function(
@@ -101,9 +158,11 @@ def to_tflite(
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
 
+            order = _input_order(function, model) if len(signature) > 1 else [0]
+
             def samples() -> Any:
                 for i in range(len(calibration[0])):
-                    yield [np.ascontiguousarray(a[i : i + 1]) for a in calibration]
+                    yield [np.ascontiguousarray(calibration[k][i : i + 1]) for k in order]
 
             converter.representative_dataset = samples
             return bytes(converter.convert())
@@ -113,3 +172,15 @@ def to_tflite(
                 f"TensorFlow can't quantize the network: {first}",
                 hint="try --quantize ptq, or replace the layer it names",
             ) from error
+
+
+def _input_order(function: Any, model: Any) -> list[int]:
+    """The order that TFLite's converter gives several inputs: not always ours."""
+    tf, _ = tensorflow()
+    plain = tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert()
+    return [int(re.findall(r"in(\d+)", n)[-1]) for n in _input_names(plain)]
+
+
+def _input_names(content: bytes) -> list[str]:
+    graph = read_tflite(content)
+    return [graph.tensor(i).name for i in graph.inputs]

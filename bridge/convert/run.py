@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bridge.bundle import BundleWriter
     from bridge.convert.lift.lower import Lifted
     from bridge.convert.source import Source
-    from bridge.convert.train import Task
     from bridge.progress import Progress
 
 PROOF_SAMPLES = 32
@@ -165,61 +164,22 @@ def _compress(
     ladder: Ladder,
 ) -> ConvertResult:
     """Prune, quantize, judge, and write the results."""
-    from bridge.convert import prune as pruning
     from bridge.convert import train
+    from bridge.convert.compress import compress, forget_stages
     from bridge.convert.judge import judge
+    from bridge.convert.quantize import CALIBRATION
 
-    progress = ladder.progress
     task = None
+    calibration = lifted.to_physical(proof_inputs)
     if data is not None:
         task = train.task_of(lifted, data, options.network_layout, options.max_train)
-    targets = pruning.choose(lifted.model, options)
-    for target in targets:
-        if target.reason and options.sparsity:
-            ladder.note(f"{target.name} stays dense: {target.reason}")
-    with progress.stage("prune"):
-        pruned, outcome = pruning.prune(lifted.model, targets, task, options, progress.update)
-        if outcome is not None:
-            ladder.note(f"pruned: kept epoch {outcome.best} of {outcome.epochs}")
-    model, calibration = _quantize(pruned, task, lifted, proof_inputs, options, ladder)
-    return judge(
-        source, data, task, lifted, pruned, model, targets, calibration, options, bundle, ladder
-    )
-
-
-def _quantize(
-    pruned: Any,
-    task: Task | None,
-    lifted: Lifted,
-    proof_inputs: list[Array],
-    options: ConvertOptions,
-    ladder: Ladder,
-) -> tuple[bytes, list[Array]]:
-    """The int8 file, and what it was calibrated with (Keras layout)."""
-    from bridge.convert import qat, quantize
-
-    way = options.quantize
-    blocked = qat.refusal(pruned)
-    if way == "qat" and (task is None or options.epochs == 0):
-        ladder.note("quantization-aware training needs data and epochs; after training instead")
-        way = "ptq"
-    elif way == "qat" and blocked:
-        ladder.note(
-            f"{blocked} can't be trained quantized as TFLite computes it; quantized after "
-            "training instead"
-        )
-        way = "ptq"
-    calibration = lifted.to_physical(proof_inputs)
-    if task is not None:
-        calibration = [a[: quantize.CALIBRATION] for a in task.inputs]
+        calibration = [a[:CALIBRATION] for a in task.inputs]
     else:
         ladder.note("without --data the int8 ranges come from random inputs: for a trial only")
-    with ladder.progress.stage(f"quantize to int8 ({way})"):
-        model = pruned
-        if way == "qat" and task is not None:
-            model, outcome = quantize.train_quantized(pruned, task, options, ladder.progress.update)
-            ladder.note(f"quantized training: kept epoch {outcome.best} of {outcome.epochs}")
-        return quantize.to_tflite(model, calibration, seed=options.seed), calibration
+    attempt = compress(lifted, task, calibration, options, bundle, ladder)
+    result = judge(source, data, task, lifted, attempt, calibration, options, bundle, ladder)
+    forget_stages(bundle)
+    return result
 
 
 def layer_reports(

@@ -129,6 +129,16 @@ class Fit:
     loss: float
 
 
+def split(count: int) -> tuple[Array, Array]:
+    """Which training samples are trained on and which are held out, always the same ones.
+
+    A tenth is held out; too small a set is used for both.
+    """
+    order = np.random.default_rng(0).permutation(count)
+    held_out = max(1, min(count // 10, 2000)) if count > 10 else 0
+    return order[held_out:], order[:held_out] if held_out else order
+
+
 def fit(
     model: Any,
     task: Task,
@@ -151,10 +161,7 @@ def fit(
         report: gets one line per epoch.
     """
     _, keras = tensorflow()
-    count = len(task.inputs[0])
-    order = np.random.default_rng(seed).permutation(count)
-    held_out = max(1, min(count // 10, 2000)) if count > 10 else 0
-    train, check = order[held_out:], order[:held_out] if held_out else order
+    train, check = split(len(task.inputs[0]))
 
     class Best(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Remember the best settled epoch; stop when none gets better."""

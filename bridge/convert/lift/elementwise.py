@@ -36,8 +36,7 @@ def unary(b: Builder, node: Node) -> None:
     elif kind == "LeakyRelu":
         y = b.apply(layers.LeakyReLU, node.name, value.tensor, alpha=float(node.get("alpha", 0.01)))
     elif kind == "HardSwish":
-        y = _hard(b, node, value.tensor, 1 / 6, 0.5)
-        y = layers.Multiply(name=b.unique(node.name))([value.tensor, y])
+        y = b.apply(b.layers.HardSwish, node.name, value.tensor)
     elif kind == "HardSigmoid":
         y = _hard(
             b, node, value.tensor, float(node.get("alpha", 0.2)), float(node.get("beta", 0.5))
@@ -225,6 +224,9 @@ def concat(b: Builder, node: Node) -> None:
     parts = [b.value(node, i) for i in range(len(inputs))]
     rank = parts[0].index.ndim
     axis %= rank
+    if all(q.whole and q.index.size == q.shape[axis] for q in parts):
+        _join_vectors(b, node, parts, axis)
+        return
     order = axis_order(max(parts, key=lambda q: q.index.size).index)
     if parts[0].shape[order[0]] != 1 or order[0] == axis:
         raise UnsupportedOperator(node.kind, node.name, hint="the batch can't be joined")
@@ -240,6 +242,21 @@ def concat(b: Builder, node: Node) -> None:
     if all(name in b.nonnegative for name in node.inputs):
         b.nonnegative.add(node.outputs[0])
     b.put(node, Value(y, index.transpose(np.argsort(order))))
+
+
+def _join_vectors(b: Builder, node: Node, parts: list[Value], axis: int) -> None:
+    """Concat of vectors: each in whatever order it lies, the next layer's weights follow."""
+    tensors, indices, offset = [], [], 0
+    for part in parts:
+        size = part.index.size
+        tensors.append(b.reshape(part.tensor, (size,), node.name))
+        indices.append(part.index + offset)
+        offset += size
+    while len(tensors) > 10:
+        head = b.keras.layers.Concatenate(axis=1, name=b.unique(f"{node.name}.part"))
+        tensors = [head(tensors[:10]), *tensors[10:]]
+    y = b.keras.layers.Concatenate(axis=1, name=b.unique(node.name))(tensors)
+    b.put(node, Value(y, np.concatenate(indices, axis)))
 
 
 HANDLERS = {

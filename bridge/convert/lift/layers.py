@@ -160,6 +160,14 @@ class Reduce(keras.layers.Layer):  # type: ignore[misc, name-defined]
         return {**super().get_config(), "operation": self.operation, "axes": self.axes}
 
 
+class HardSwish(keras.layers.Layer):  # type: ignore[misc]
+    """x · relu6(x + 3) / 6, in the form that TFLite takes for one operator."""
+
+    def call(self, x: Any) -> Any:
+        """The activation."""
+        return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+
+
 class TransposedConv(keras.layers.Conv2DTranspose):  # type: ignore[misc, name-defined]
     """Conv2DTranspose under a name of ours, so that tfmot asks us how to prune it."""
 
@@ -169,6 +177,7 @@ class TransposedConv(keras.layers.Conv2DTranspose):  # type: ignore[misc, name-d
 
 
 CUSTOM: dict[str, Any] = {
-    c.__name__: c for c in (Slice, Gather, WithConstant, Resize, Pad, Reduce, TransposedConv)
+    c.__name__: c
+    for c in (Slice, Gather, WithConstant, Resize, Pad, Reduce, HardSwish, TransposedConv)
 }
 """All of them by class name, for ``custom_object_scope``."""

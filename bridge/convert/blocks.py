@@ -1,0 +1,91 @@
+"""Pruning in blocks of four neighbours, which tfmot knows for matrices only.
+
+tfmot's schedule, masks of our own: after every step the dropped blocks are put back to zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bridge.convert.lift.builder import Array
+from bridge.convert.options import ConvertOptions
+from bridge.convert.prune import finish, fresh_copy, kernel_of, steps_per_epoch, variable_of
+from bridge.convert.quiet import quantizer_library, quiet, tensorflow
+from bridge.convert.train import Fit, Task, fit
+
+
+def block_mask(kernel: Array, share: float, pattern: str) -> Array:
+    """1 where a block of four neighbours stays; 1x4 runs along input, 4x1 along output channels."""
+    axis = -2 if pattern == "1x4" else -1
+    moved = np.moveaxis(kernel, axis, -1)
+    blocks = np.abs(moved.reshape(*moved.shape[:-1], moved.shape[-1] // 4, 4)).sum(-1)
+    drop = math.ceil(blocks.size * share - 1e-6)
+    keep = np.ones(blocks.size, np.float32)
+    keep[np.argsort(blocks, axis=None, kind="stable")[:drop]] = 0.0
+    mask = np.repeat(keep.reshape(blocks.shape), 4, axis=-1)
+    return np.ascontiguousarray(np.moveaxis(mask.reshape(moved.shape), -1, axis))
+
+
+def prune_blocks(
+    model: Any,
+    wanted: dict[str, float],
+    task: Task | None,
+    options: ConvertOptions,
+    report: Callable[[str], None],
+) -> tuple[Any, Fit | None]:
+    """Blocks, which tfmot knows for matrices only: its schedule, masks of our own."""
+    tfmot = quantizer_library()
+    _, keras = tensorflow()
+    with quiet():
+        copy = fresh_copy(model)
+    layers = {n: copy.get_layer(n) for n in wanted}
+    epochs = options.epochs if task is not None else 0
+    masks: dict[str, Array] = {}
+
+    def update(part: float) -> None:
+        for name, layer in layers.items():
+            masks[name] = block_mask(kernel_of(layer), wanted[name] * part, options.pattern)
+
+    def apply() -> None:
+        for name, layer in layers.items():
+            variable_of(layer).assign(kernel_of(layer) * masks[name])
+
+    outcome = None
+    if epochs and task is not None:
+        steps = steps_per_epoch(task, options)
+        rise = max(1, math.ceil(epochs * 0.6))
+        end = max(2, steps * rise - steps // 2)
+        every = max(1, end // 20)
+        schedule = tfmot.sparsity.keras.PolynomialDecay(0.3, 1.0, 0, end, 3, every)
+
+        class Masks(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+            """Raise the sparsity along the schedule; keep dropped blocks at zero."""
+
+            step = 0
+
+            def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+                if self.step % every == 0 and self.step <= end + every:
+                    constant = options.schedule == "constant"
+                    update(1.0 if constant else float(schedule(min(self.step, end))[1]))
+                apply()
+                self.step += 1
+
+        outcome = fit(
+            copy,
+            task,
+            epochs=epochs,
+            batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            seed=options.seed,
+            report=report,
+            callbacks=[Masks()],
+            settled=rise + 1 if epochs > 1 else 1,
+        )
+    update(1.0)
+    apply()
+    finish(copy, wanted, options.pattern)
+    return copy, outcome

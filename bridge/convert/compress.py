@@ -1,0 +1,247 @@
+"""Prune and quantize, once or in search of the highest sparsity that accuracy allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bridge.bundle import digest, write_atomic
+from bridge.convert import filters, names, prune, qat, quantize, tflm, train
+from bridge.convert.judge import npz
+from bridge.convert.options import ConvertOptions
+from bridge.data import Array
+from bridge.errors import ModelError
+from bridge.graph import read_tflite
+
+if TYPE_CHECKING:
+    from bridge.bundle import BundleWriter
+    from bridge.convert.lift.lower import Lifted
+    from bridge.convert.run import Ladder
+    from bridge.convert.train import Task
+
+SEARCH_STEPS = 5
+STAGE_FILE = "stage.npz"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One pruned and quantized network.
+
+    Attributes:
+        pruned: the float Keras model, pruned; its weights are the trained ones.
+        targets: what each weighted layer was to reach.
+        model: the int8 file as TFLite's converter wrote it.
+        options: what it was made with.
+    """
+
+    pruned: Any
+    targets: list[prune.Target]
+    model: bytes
+    options: ConvertOptions
+
+
+def compress(
+    lifted: Lifted,
+    task: Task | None,
+    calibration: Sequence[Array],
+    options: ConvertOptions,
+    bundle: BundleWriter,
+    ladder: Ladder,
+) -> Attempt:
+    """Prune and quantize a lifted network as the options say.
+
+    Raises:
+        ModelError: no sparsity keeps the accuracy that was asked for.
+    """
+    targets = prune.choose(lifted.model, options)
+    if options.pattern != "filter" and options.sparsity:
+        _tell_gains(lifted.model, targets, options, ladder)
+    for target in targets:
+        if target.reason and options.sparsity:
+            ladder.note(f"{target.name} stays dense: {target.reason}")
+    if options.max_accuracy_drop is None or task is None:
+        if options.max_accuracy_drop is not None:
+            ladder.note("--max-accuracy-drop needs --data; pruned to --sparsity instead")
+        return _attempt(lifted, task, calibration, options, bundle, ladder)
+    return _search(lifted, task, calibration, options, bundle, ladder)
+
+
+def _tell_gains(
+    model: Any, targets: list[prune.Target], options: ConvertOptions, ladder: Ladder
+) -> None:
+    from bridge.convert.expected import expected
+
+    for gain in expected(model, targets, options.core):
+        ladder.note(f"{gain} on {options.core} (modelled)")
+
+
+def _search(
+    lifted: Lifted,
+    task: Task,
+    calibration: Sequence[Array],
+    options: ConvertOptions,
+    bundle: BundleWriter,
+    ladder: Ladder,
+) -> Attempt:
+    """Bisect the sparsity; accuracy is judged on held-out training samples, in TFLM."""
+    assert options.max_accuracy_drop is not None
+    _, held_out = train.split(len(task.inputs[0]))
+    held_out = held_out[:500]
+    judged = replace(
+        task,
+        test_inputs=[a[held_out] for a in task.inputs],
+        test_targets=[a[held_out] for a in task.targets],
+    )
+    reference = judged.score(train.predict(lifted.model, judged.test_inputs))
+    best: Attempt | None = None
+    low, high = 0.0, options.sparsity
+    tried = options.sparsity
+    for step in range(SEARCH_STEPS):
+        attempt = _attempt(
+            lifted, task, calibration, replace(options, sparsity=tried), bundle, ladder
+        )
+        score = judged.score(_run_int8(attempt, lifted, judged.test_inputs))
+        lost = reference - score if task.higher_is_better else score / max(reference, 1e-9) - 1
+        kept = lost <= options.max_accuracy_drop
+        ladder.note(
+            f"sparsity {tried:.3f}: {task.metric} {score:.4f} against {reference:.4f} on "
+            f"{len(held_out)} held-out samples: {'kept' if kept else 'too much lost'}"
+        )
+        if kept:
+            best, low = attempt, tried
+            if tried == options.sparsity:
+                break
+        else:
+            high = tried
+        tried = 0.0 if step == SEARCH_STEPS - 2 and best is None else round((low + high) / 2, 3)
+    if best is None:
+        raise ModelError(
+            f"no sparsity keeps the {task.metric} within {options.max_accuracy_drop}: even "
+            "without pruning int8 loses more",
+            hint="allow more, train longer (--epochs), or use --quantize qat",
+        )
+    return best
+
+
+def _run_int8(attempt: Attempt, lifted: Lifted, inputs: Sequence[Array]) -> list[Array]:
+    """Float outputs of the int8 file in TFLM, in the Keras layout."""
+    content = names.in_our_order(attempt.model)
+    graph = read_tflite(content)
+    outputs = tflm.run(content, tflm.quantize_inputs(graph, inputs))
+    real = tflm.dequantize_outputs(graph, outputs)
+    shapes = [value.physical for value in lifted.outputs.values()]
+    return [o.reshape(len(o), *s) for o, s in zip(real, shapes, strict=True)]
+
+
+def _attempt(
+    lifted: Lifted,
+    task: Task | None,
+    calibration: Sequence[Array],
+    options: ConvertOptions,
+    bundle: BundleWriter,
+    ladder: Ladder,
+) -> Attempt:
+    targets = prune.choose(lifted.model, options)
+    base = lifted.model
+    if options.pattern == "filter":
+        targets, kept = filters.choose_filters(lifted.model, targets)
+        base = filters.shrink(lifted.model, kept)
+        for target in targets:
+            if target.name in kept:
+                ladder.note(f"{target.name}: {target.reason}")
+    single = options.max_accuracy_drop is None
+    pruned = _resumed(base, bundle, "prune") if single else None
+    if pruned is None:
+        pruned = _prune(base, targets, task, options, ladder)
+        if single:
+            _keep(pruned, bundle, "prune")
+    else:
+        ladder.progress.note("pruning was finished before: taken up")
+    model = _quantize(pruned, task, calibration, options, ladder)
+    return Attempt(pruned, targets, model, options)
+
+
+def _prune(
+    base: Any,
+    targets: list[prune.Target],
+    task: Task | None,
+    options: ConvertOptions,
+    ladder: Ladder,
+) -> Any:
+    with ladder.progress.stage("prune"):
+        if options.pattern == "filter":
+            outcome = None
+            if task is not None and options.epochs and base is not None:
+                outcome = train.fit(
+                    base,
+                    task,
+                    epochs=options.epochs,
+                    batch_size=options.batch_size,
+                    learning_rate=options.learning_rate,
+                    seed=options.seed,
+                    report=ladder.progress.update,
+                )
+            pruned = prune.fresh_copy(base)
+        else:
+            pruned, outcome = prune.prune(base, targets, task, options, ladder.progress.update)
+        if outcome is not None:
+            ladder.note(f"pruned: kept epoch {outcome.best} of {outcome.epochs}")
+    return pruned
+
+
+def _quantize(
+    pruned: Any,
+    task: Task | None,
+    calibration: Sequence[Array],
+    options: ConvertOptions,
+    ladder: Ladder,
+) -> bytes:
+    way = options.quantize
+    blocked = qat.refusal(pruned)
+    if way == "qat" and (task is None or options.epochs == 0):
+        ladder.note("quantization-aware training needs data and epochs; after training instead")
+        way = "ptq"
+    elif way == "qat" and blocked:
+        ladder.note(
+            f"{blocked} can't be trained quantized as TFLite computes it; quantized after "
+            "training instead"
+        )
+        way = "ptq"
+    with ladder.progress.stage(f"quantize to int8 ({way})"):
+        if way == "qat" and task is not None:
+            outcome = quantize.train_quantized(pruned, task, options, ladder.progress.update)
+            ladder.note(f"quantized training: kept epoch {outcome.best} of {outcome.epochs}")
+        candidates = quantize.candidates(pruned, calibration, trained=way == "qat")
+        best = max(candidates, key=lambda c: c.snr_db)
+        told = ", ".join(f"{c.name} {c.snr_db:.1f} dB" for c in candidates)
+        ladder.note(f"int8 ranges from {best.name}: signal to noise at the outputs {told}")
+        return best.model
+
+
+def _keep(model: Any, bundle: BundleWriter, stage: str) -> None:
+    """Put a stage's weights beside the bundle's files, for an interrupted run to take up."""
+    arrays = {f"{i}": np.asarray(w) for i, w in enumerate(model.get_weights())}
+    content = npz(arrays)
+    write_atomic(bundle.path(STAGE_FILE), content)
+    bundle.finish_stage(stage, weights=digest(content))
+
+
+def _resumed(base: Any, bundle: BundleWriter, stage: str) -> Any:
+    """The model that an interrupted run left, or None."""
+    results, path = bundle.finished(stage), bundle.path(STAGE_FILE)
+    if results is None or not path.is_file() or digest(path.read_bytes()) != results["weights"]:
+        return None
+    with np.load(path, allow_pickle=False) as archive:
+        weights = [archive[str(i)] for i in range(len(archive.files))]
+    model = prune.fresh_copy(base)
+    model.set_weights(weights)
+    return model
+
+
+def forget_stages(bundle: BundleWriter) -> None:
+    """Remove what only an interrupted run would need."""
+    bundle.path(STAGE_FILE).unlink(missing_ok=True)
+    bundle.manifest["stages"] = {}

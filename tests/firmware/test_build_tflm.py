@@ -16,7 +16,7 @@ from bridge.emulate import run
 from bridge.errors import EmulationError, ToolchainError
 from bridge.firmware.build import build_empty
 from bridge.firmware.build_tflm import ARENA_STEP, build_tflm
-from bridge.firmware.resolver import METHODS
+from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.firmware.size import measure, sections
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm
@@ -148,3 +148,20 @@ def test_layers_are_the_operators(small, tflm_root, tmp_path):
     result = run(firmware.elf, "cortex-m4", inputs=inputs.tobytes())
     assert len(result.layers) == len(graph.operators)
     assert result.outputs == run_tflm(model, inputs).tobytes()
+
+
+def test_the_resolver_compiles_clean(small, tflm_root, tmp_path):
+    (tmp_path / "net_resolver.h").write_text(resolver_header(small[1], "net"))
+    (tmp_path / "main.cc").write_text('#include "net_resolver.h"\nnet_resolver resolver;\n')
+    third_party = tflm_root / "tensorflow/lite/micro/tools/make/downloads"
+    folders = (tflm_root, third_party / "flatbuffers/include", third_party / "gemmlowp")
+    result = subprocess.run(
+        [
+            "arm-none-eabi-g++", "-mcpu=cortex-m4", "-mthumb", "-std=c++17", "-Wall", "-Wextra",
+            "-Werror", "-pedantic", "-DTF_LITE_STATIC_MEMORY", "-DCMSIS_NN", "-fno-rtti",
+            *(argument for folder in folders for argument in ("-isystem", str(folder))),
+            "-c", str(tmp_path / "main.cc"), "-o", str(tmp_path / "main.o"),
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.emulate import run
+from bridge.emulate import CORES, run
 from bridge.errors import EmulationError, ToolchainError
 from bridge.firmware.build import build_empty
 from bridge.firmware.build_tflm import ARENA_STEP, build_tflm
@@ -36,7 +36,8 @@ def fake_root(folder: Path, core: str, source: str) -> Path:
     place = folder / "gen" / f"cortex_m_generic_{core}_release" / "lib"
     place.mkdir(parents=True)
     (folder / "one.c").write_text(source)
-    command = ["arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", "-mfloat-abi=hard", "-c"]
+    abi = "soft" if core in ("cortex-m0", "cortex-m3") else "hard"
+    command = ["arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", f"-mfloat-abi={abi}", "-c"]
     subprocess.run([*command, folder / "one.c", "-o", folder / "one.o"], check=True)
     library = place / "libtensorflow-microlite.a"
     subprocess.run(["arm-none-eabi-ar", "rcs", library, folder / "one.o"], check=True)
@@ -56,7 +57,8 @@ def test_root_without_a_library(small, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("built_for", "asked"), [("cortex-m33", "cortex-m4"), ("cortex-m4", "cortex-m55")]
+    ("built_for", "asked"),
+    [("cortex-m33", "cortex-m4"), ("cortex-m4", "cortex-m7"), ("cortex-m33", "cortex-m55")],
 )
 def test_library_for_another_core(small, tmp_path, built_for, asked):
     root = fake_root(tmp_path / "root", built_for, "float MicroInterpreter(float x) { return x; }")
@@ -65,10 +67,11 @@ def test_library_for_another_core(small, tmp_path, built_for, asked):
     assert built_for in caught.value.what
 
 
-def test_library_that_is_something_else(small, tmp_path):
-    root = fake_root(tmp_path / "root", "cortex-m4", "float f(float x) { return x; }")
+@pytest.mark.parametrize("core", CORES)
+def test_library_for_the_core_that_is_something_else(small, tmp_path, core):
+    root = fake_root(tmp_path / "root", core, "float f(float x) { return x; }")
     with pytest.raises(ToolchainError, match="no MicroInterpreter"):
-        build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+        build_tflm(*small, core, tmp_path / "out", root)
 
 
 def test_library_with_other_definitions(small, tmp_path):

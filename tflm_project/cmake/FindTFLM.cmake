@@ -24,7 +24,7 @@ set(tflm_arch_cortex-m3 "Tag_CPU_name: \"(7-M|Cortex-M3)\"")
 set(tflm_arch_cortex-m4 "Tag_CPU_arch: v7E-M.*Tag_FP_arch: VFPv4-D16.*${tflm_hard}")
 set(tflm_arch_cortex-m7 "Tag_CPU_arch: v7E-M.*Tag_FP_arch: FPv5/FP-D16.*${tflm_hard}")
 set(tflm_arch_cortex-m33 "Tag_CPU_arch: v8-M.mainline.*${tflm_hard}")
-set(tflm_arch_cortex-m55 "Tag_CPU_arch: v8.1-M.mainline.*Tag_MVE_arch.*${tflm_hard}")
+set(tflm_arch_cortex-m55 "Tag_CPU_arch: v8.1-M.mainline.*${tflm_hard}.*Tag_MVE_arch: MVE")
 
 if(NOT IS_DIRECTORY "${TFLM_ROOT}")
   tflm_problem("TFLM_ROOT is no folder: ${TFLM_ROOT}")

@@ -97,14 +97,16 @@ def kernel_program(cases: Sequence[Case], *, checked: bool = False) -> CProgram:
         }
         calls.append({**call, "input_bytes": case.input_bytes, "output_bytes": case.output_bytes})
     uses_cmsis = any(case.stored.kernel.startswith("cmsis_") for case in cases)
+    input_bytes = 4 + max(case.input_bytes for case in cases)
+    output_bytes = max(case.output_bytes for case in cases)
     context = {
         "constants": constants,
         "calls": calls,
         "prefix": PREFIX,
         "graph": "the kernel bench",
         "cmsis": uses_cmsis,
-        "input_bytes": 4 + max(case.input_bytes for case in cases),
-        "output_bytes": max(case.output_bytes for case in cases),
+        "input_bytes": input_bytes,
+        "output_bytes": output_bytes,
         "scratch": max(case.stored.scratch for case in cases),
     }
     files = {
@@ -120,7 +122,7 @@ def kernel_program(cases: Sequence[Case], *, checked: bool = False) -> CProgram:
         files={name: templates.get_template(file).render(context) for name, file in files.items()},
         defines=("SNN_CHECKED",) if checked else (),
         library=("sparse_nn", "cmsis_nn") if uses_cmsis else ("sparse_nn",),
-        arena_bytes=int(context["input_bytes"]) + int(context["output_bytes"]),
+        arena_bytes=input_bytes + output_bytes,
     )
 
 

@@ -95,7 +95,12 @@ def _weighted(layer: Any, kernel: Array, core: str) -> Any:
             for i, (n, m) in enumerate(((source.h, target.h), (source.w, target.w))):
                 reach = (layer.kernel_size[i] - 1) * layer.dilation_rate[i] + 1
                 pads[i] = max((m - 1) * layer.strides[i] + reach - n, 0) // 2
-        window = Window(*layer.kernel_size, *layer.strides, *layer.dilation_rate, pads[0], pads[1])
+        kernel_h, kernel_w = layer.kernel_size
+        stride_h, stride_w = layer.strides
+        dilation_h, dilation_w = layer.dilation_rate
+        window = Window(
+            kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pads[0], pads[1]
+        )
         groups, kind = layer.groups, "CONV_2D"
     return Weighted(
         kind=kind,

@@ -36,11 +36,11 @@ def train_torch(
     for epoch in range(epochs):
         order = torch.from_numpy(draw.permutation(len(labels)))
         total = 0.0
-        for chosen in order.split(options.batch_size):
+        for chosen in order.split(options.batch_size):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
             output = network(*[a[chosen] for a in inputs])
             loss = torch.nn.functional.cross_entropy(output, labels[chosen])
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             total += float(loss) * len(chosen)

@@ -168,7 +168,8 @@ def npz(arrays: dict[str, Array]) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             part = io.BytesIO()
-            np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
+            whole = np.ascontiguousarray(array)
+            np.lib.format.write_array(part, whole, allow_pickle=False)  # type: ignore[no-untyped-call]
             entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, part.getvalue())

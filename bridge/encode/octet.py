@@ -76,7 +76,8 @@ def pack_octet(weights: npt.NDArray[np.int8]) -> OctetStream:
         batches, halves = batches + count, halves + halved
         chunks += max(-(-count // UNROLLED), 1)
     stream = np.frombuffer(b"".join(parts), dtype=np.uint8).copy()
-    return OctetStream(frozen(stream), *matrix.shape, batches, halves, chunks)
+    rows, columns = matrix.shape
+    return OctetStream(frozen(stream), rows, columns, batches, halves, chunks)
 
 
 def _batches(places: list[int], values: list[int], half: bool) -> list[bytes]:

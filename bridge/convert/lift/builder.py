@@ -193,7 +193,9 @@ class Builder:
         index[0, np.arange(c) if p is None else p] = physical.transpose(2, 0, 1)
         if rank == 3:
             index = index[:, :, 0, :]
-        return self.put(node, Value(tensor, index))
+        made = Value(tensor, index)
+        self.put(node, made)
+        return made
 
     def put(self, node: Node, value: Value | Array, position: int = 0) -> Any:
         """Store an output and remember which layer made it."""

@@ -219,7 +219,7 @@ def concat(b: Builder, node: Node) -> None:
     inputs = [b.env[name] for name in node.inputs]
     axis = int(node.get("axis", 1))
     if not any(isinstance(i, Value) for i in inputs):
-        b.put(node, np.concatenate([np.atleast_1d(i) for i in inputs], axis))  # type: ignore[misc]
+        b.put(node, np.concatenate([np.atleast_1d(np.asarray(i)) for i in inputs], axis))
         return
     parts = [b.value(node, i) for i in range(len(inputs))]
     rank = parts[0].index.ndim

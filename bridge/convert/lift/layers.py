@@ -160,7 +160,7 @@ class Reduce(keras.layers.Layer):  # type: ignore[misc, name-defined]
         return {**super().get_config(), "operation": self.operation, "axes": self.axes}
 
 
-class HardSwish(keras.layers.Layer):  # type: ignore[misc]
+class HardSwish(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """x · relu6(x + 3) / 6, in the form that TFLite takes for one operator."""
 
     def call(self, x: Any) -> Any:

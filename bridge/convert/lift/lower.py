@@ -272,7 +272,8 @@ def _absorb(b: Builder, before: Node, node: Node) -> Node | None:
         return None
     constants = [b.env.get(name) for name in node.inputs[1:]]
     if node.kind == "BatchNormalization" and all(isinstance(c, np.ndarray) for c in constants):
-        scale, shift = weighted.affine_of(*constants[:4], node)
+        gamma, beta, mean, variance = constants[:4]
+        scale, shift = weighted.affine_of(gamma, beta, mean, variance, node)
     elif (
         node.kind == "Add"
         and before.kind == "MatMul"

@@ -54,7 +54,8 @@ def transpose(b: Builder, node: Node) -> None:
 def _axes(b: Builder, node: Node) -> list[int] | None:
     axes = b.constant(node, 1)
     if axes is None:
-        return node.get("axes")
+        given: list[int] | None = node.get("axes")
+        return given
     return [int(a) for a in axes.ravel()]
 
 
@@ -74,6 +75,10 @@ def unsqueeze(b: Builder, node: Node) -> None:
 def take_slice(b: Builder, node: Node) -> None:
     """Slice, strided or not, also backwards."""
     x = elements(b, node)
+    starts: Any
+    ends: Any
+    axes: Any
+    steps: Any
     if len(node.inputs) > 1:
         starts, ends = b.constant(node, 1), b.constant(node, 2)
         axes, steps = b.constant(node, 3), b.constant(node, 4)
@@ -96,7 +101,7 @@ def split(b: Builder, node: Node) -> None:
     """Split and chunk."""
     x = elements(b, node)
     axis = int(node.get("axis", 0)) % x.ndim
-    sizes = b.constant(node, 1)
+    sizes: Any = b.constant(node, 1)
     if sizes is None:
         sizes = node.get("split")
     if sizes is None:

@@ -248,7 +248,8 @@ def matmul(b: Builder, node: Node) -> None:
 def batch_norm(b: Builder, node: Node) -> None:
     """A BatchNormalization that no layer before it could take up: a 1×1 depthwise convolution."""
     value = b.value(node, 0)
-    scale, shift = affine_of(*(b.constant(node, i) for i in range(1, 5)), node)
+    gamma, beta, mean, variance = (b.constant(node, i) for i in range(1, 5))
+    scale, shift = affine_of(gamma, beta, mean, variance, node)
     affine(b, node, value, scale, shift)
 
 

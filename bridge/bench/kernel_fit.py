@@ -19,7 +19,7 @@ import numpy.typing as npt
 from bridge.bench.kernel_cases import Case
 from bridge.bench.kernels import CONNECTED, CONV, DEPTHWISE, QUANT, LayerShape, bench_layer, measure
 from bridge.bundle import write_atomic
-from bridge.compile.choose import DSP_CORES, FORMATS, NEEDS_DSP
+from bridge.compile.choose import DENSE, DSP_CORES, FORMATS, NEEDS_DSP
 from bridge.compile.cost_table import CYCLES, FIT_ERROR
 from bridge.paths import tflm_project
 
@@ -69,7 +69,7 @@ def fit_core(core: str, folder: Path) -> tuple[dict[str, dict[str, float]], dict
                 seen = set()
                 for scratch in SCRATCHES:
                     stored = store(layer, scratch)
-                    if stored is None or (name.endswith("dense") and sparsity > 0):
+                    if stored is None or (name in DENSE and name != "dense" and sparsity > 0):
                         continue
                     if tuple(stored.work.items()) not in seen:
                         seen.add(tuple(stored.work.items()))

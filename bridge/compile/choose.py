@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.compile.connected import octet
+from bridge.compile.connected import octet, wide
 from bridge.compile.cost import cycles
 from bridge.compile.dual import COMFORTABLE_SCRATCH, dual, dual_dense, dual_depthwise
 from bridge.compile.formats import Stored, Weighted, d8, dense
@@ -26,12 +26,13 @@ FORMATS: Mapping[str, Format] = {
     "depthwise-dual": dual_depthwise,
     "d8": lambda layer, scratch: d8(layer),
     "dual": dual,
+    "wide": lambda layer, scratch: wide(layer),
     "octet": lambda layer, scratch: octet(layer),
 }
 """Every format by name: a layer and the bytes of scratch it should stay within, to its storage."""
 
-DENSE = frozenset({"dense", "dual-dense", "depthwise-dual"})
-NEEDS_DSP = frozenset({"dual-dense", "depthwise-dual", "dual", "octet"})
+DENSE = frozenset({"dense", "dual-dense", "depthwise-dual", "wide"})
+NEEDS_DSP = frozenset({"dual-dense", "depthwise-dual", "dual", "octet", "wide"})
 
 
 @dataclass(frozen=True)

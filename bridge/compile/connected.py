@@ -9,6 +9,7 @@ from bridge.compile.formats import Stored, Weighted
 from bridge.encode.dual import largest_sum
 from bridge.encode.octet import pack_octet
 from bridge.encode.streams import StreamError, fold_zero_point
+from bridge.encode.wide import COLUMNS, ROWS, order_wide
 from bridge.graph.model import Array
 
 LARGEST_SUM = 2**30 - 1
@@ -36,6 +37,31 @@ def octet(layer: Weighted) -> Stored | None:
             "batches": float(packed.batches),
             "halves": float(packed.halves),
             "chunks": float(packed.chunks),
+            "outputs": float(layer.target.c),
+            "layers": 1.0,
+        },
+    )
+
+
+def wide(layer: Weighted) -> Stored | None:
+    """Every weight, four outputs by four inputs at a time; None where the kernel can't run it."""
+    if not layer.one_pixel:
+        return None
+    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+    tables = requantization(matrix, layer)
+    if tables is None:
+        return None
+    groups, blocks = -(-layer.target.c // ROWS), -(-layer.source.c // COLUMNS)
+    return Stored(
+        "fully_connected_wide",
+        "snn_fully_connected_wide_s8",
+        {"weights": order_wide(matrix), **tables},
+        2 * COLUMNS * blocks + 4 * ROWS * groups,
+        own_requantization=True,
+        work={
+            "blocks": float(groups * blocks),
+            "groups": float(groups),
+            "inputs": float(layer.source.c),
             "outputs": float(layer.target.c),
             "layers": 1.0,
         },

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.compile import formats
-from bridge.compile.choose import choose
+from bridge.compile.choose import DSP_CORES, choose
 from bridge.compile.formats import Stored, Weighted
 from bridge.compile.program import LayerPlan
 from bridge.compile.quantization import (
@@ -173,6 +173,8 @@ def _pool(graph: Graph, operator: Operator, target: Target) -> Step:
         name = f"cmsis_{name}"
         # arm_avgpool_s8_get_buffer_size: one int32 a channel.
         scratch = 4 * place.c if average else 0
+    elif not average and target.engine == "c-sparse" and target.core in DSP_CORES:
+        name = "max_pool_packed"
     return Step(
         kernel=f"{name}_s8",
         inputs=operator.inputs[:1],

@@ -157,6 +157,27 @@ void snn_requantize_rows(const int32_t *sums, const int32_t *bias, const int32_t
                          const uint8_t *shift, const snn_quant *quant, int8_t *output,
                          int32_t count);
 
+/* Dense weights for the fully connected kernel below, with the bounds of snn_stream_octet:
+ * [four outputs][four inputs][4][4], zeros filling up both sides. */
+typedef struct {
+    const int8_t *weights; /* aligned to 4 */
+    const int32_t *bias;   /* zero point folded in */
+    const int32_t *multiplier;
+    const uint8_t *shift; /* to the right */
+} snn_dense_wide;
+
+/* Dense fully connected layer. scratch: aligned to 4. */
+snn_status snn_fully_connected_wide_s8(const int8_t *input, int32_t input_size,
+                                       const snn_dense_wide *weights, const snn_quant *quant,
+                                       int8_t *output, int32_t output_size, void *scratch);
+
+int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t input_size, int32_t output_size);
+
+/* Max pooling, four channels at a time; as snn_max_pool_s8 in snn_nn.h. */
+snn_status snn_max_pool_packed_s8(const int8_t *input, snn_shape input_shape,
+                                  const snn_window *window, const snn_quant *quant,
+                                  int8_t *output, snn_shape output_shape);
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,7 +34,7 @@ static int32_t count_blocks(const snn_window *window)
     return most * (window->dilation_h > 1 ? window->kernel_h : 1);
 }
 
-int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
+SNN_SMALL int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
                                               const snn_dense_dual *weights,
                                               snn_shape output_shape)
 {
@@ -227,7 +227,7 @@ static uintptr_t run_tile(const snn_dual_tile *tile)
 
 #endif
 
-static snn_dual_channel *prepare(const snn_dense_dual *weights, int32_t channels,
+SNN_SMALL static snn_dual_channel *prepare(const snn_dense_dual *weights, int32_t channels,
                                  int32_t output_offset, snn_dual_channel *to)
 {
     for (int32_t c = 0; c < channels; ++c, ++to) {
@@ -243,7 +243,7 @@ static snn_dual_channel *prepare(const snn_dense_dual *weights, int32_t channels
 }
 
 /* The taps of a filter row as blocks, phase by phase, at most three at a time. */
-static snn_dual_block *plan(const snn_window *window, const snn_dual_layout *layout,
+SNN_SMALL static snn_dual_block *plan(const snn_window *window, const snn_dual_layout *layout,
                             int32_t input_c, snn_dual_block *to)
 {
     const int32_t split = window->dilation_h > 1;
@@ -278,7 +278,7 @@ static snn_dual_block *plan(const snn_window *window, const snn_dual_layout *lay
     return to + 1;
 }
 
-snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_shape,
+SNN_SMALL snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_shape,
                                 const snn_window *window, const snn_dense_dual *weights,
                                 const snn_quant *quant, int8_t *output, snn_shape output_shape,
                                 void *scratch)

@@ -16,7 +16,7 @@
 
 enum { TILE = 4, HALF_TILE = 2, CHAIN = 15 };
 
-int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
+SNN_SMALL int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
                                                      const snn_window *window,
                                                      const snn_stream_dual *weights,
                                                      snn_shape output_shape)
@@ -250,7 +250,7 @@ static uintptr_t run_half_tile(const snn_dual_tile *tile)
 #endif
 
 /* Expands the tables in flash. Returns the record behind the last, whose jump is 0. */
-static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channels,
+SNN_SMALL static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channels,
                                  int32_t output_offset, snn_dual_channel *to)
 {
 #if SNN_DUAL_ASSEMBLY
@@ -308,7 +308,7 @@ static snn_status check(const snn_stream_dual *weights, const snn_window *window
 }
 #endif
 
-snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape input_shape,
+SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape input_shape,
                                        const snn_window *window, const snn_stream_dual *weights,
                                        const snn_quant *quant, int8_t *output,
                                        snn_shape output_shape, void *scratch)

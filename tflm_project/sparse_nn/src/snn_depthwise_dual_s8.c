@@ -13,7 +13,7 @@
 
 enum { TILE = 3, ROW_BYTES = 4 * SNN_DUAL_DEPTHWISE_ROW };
 
-int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
+SNN_SMALL int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
                                                const snn_depthwise_dual *weights,
                                                snn_shape output_shape)
 {
@@ -181,7 +181,7 @@ static void copy_narrow(const int8_t *from, int32_t count, int32_t words, int32_
     }
 }
 
-snn_status snn_depthwise_dual_s8(const int8_t *input, snn_shape input_shape,
+SNN_SMALL snn_status snn_depthwise_dual_s8(const int8_t *input, snn_shape input_shape,
                                  const snn_window *window, const snn_depthwise_dual *weights,
                                  const snn_quant *quant, int8_t *output, snn_shape output_shape,
                                  void *scratch)

@@ -20,6 +20,13 @@ extern "C" {
 
 #define SNN_DUAL_SHIFT 23
 
+/* Code around the inner loops: better small than fast. */
+#if defined(__GNUC__)
+#define SNN_SMALL __attribute__((cold))
+#else
+#define SNN_SMALL
+#endif
+
 /* How one layer's output is walked. Rows pair with rows half the height below; an output of one
  * row pairs columns instead. Odd sizes overlap: the shared row is computed twice, equally. */
 typedef struct {

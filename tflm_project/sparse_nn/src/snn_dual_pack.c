@@ -63,6 +63,12 @@ __attribute__((noinline))
 static void pack_run(const int8_t *a, const int8_t *b, int32_t step_a, int32_t step_b,
                      int32_t count, int32_t channels, int32_t step, int32_t *to)
 {
+    if (channels == 1) { /* first layers: no use in setting up a loop for each position */
+        for (; count > 0; --count, a += step_a, b += step_b) {
+            *to++ = join(*a, *b);
+        }
+        return;
+    }
     for (; count > 0; --count, a += step_a, b += step_b, ++to) {
         pack_position(a, b, channels, step, to);
     }

@@ -6,18 +6,17 @@
  * and 6 for every fifth batch. A row costs about 40 cycles beside its batches. Sums are kept in
  * scratch and requantized at the end, because a batch takes every register.
  */
-#include "snn_requantize.h"
+#include "snn_dual.h"
 #include "snn_sparse.h"
 
 enum { BATCH = 8, HALF = 4, HEADER = 4, UNROLLED = 5, BATCH_CODE = 98 };
 
-int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_size)
+SNN_SMALL int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_size)
 {
     return 4 * output_size;
 }
 
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(SNN_CHECKED) && \
-    !defined(SNN_PORTABLE)
+#if SNN_DUAL_ASSEMBLY
 
 /* r0-r5 r8 r9 offsets, then activations (the eighth in r10), r6 stream, r7 base, r11 r12 weights,
  * lr sum. Stack: 0 input, 4 where the row ends, 8 next sum, 12 behind the last sum. */
@@ -177,7 +176,7 @@ static snn_status check(const snn_stream_octet *weights, int32_t input_size, int
 }
 #endif
 
-snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t input_size,
+SNN_SMALL snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t input_size,
                                         const snn_stream_octet *weights, const snn_quant *quant,
                                         int8_t *output, int32_t output_size, void *scratch)
 {

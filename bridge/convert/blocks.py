@@ -46,9 +46,9 @@ def prune_blocks(
     epochs = options.epochs if task is not None else 0
     masks: dict[str, Array] = {}
 
-    def update(part: float) -> None:
+    def update(shares: dict[str, float]) -> None:
         for name, layer in layers.items():
-            masks[name] = block_mask(kernel_of(layer), wanted[name] * part, options.pattern)
+            masks[name] = block_mask(kernel_of(layer), shares[name], options.pattern)
 
     def apply() -> None:
         for name, layer in layers.items():
@@ -60,7 +60,10 @@ def prune_blocks(
         rise = max(1, math.ceil(epochs * 0.6))
         end = max(2, steps * rise - steps // 2)
         every = max(1, end // 20)
-        schedule = tfmot.sparsity.keras.PolynomialDecay(0.3, 1.0, 0, end, 3, every)
+        schedules = {
+            name: tfmot.sparsity.keras.PolynomialDecay(0.3 * share, share, 0, end, 3, every)
+            for name, share in wanted.items()
+        }
 
         class Masks(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
             """Raise the sparsity along the schedule; keep dropped blocks at zero."""
@@ -70,7 +73,8 @@ def prune_blocks(
             def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
                 if self.step % every == 0 and self.step <= end + every:
                     constant = options.schedule == "constant"
-                    update(1.0 if constant else float(schedule(min(self.step, end))[1]))
+                    step = end if constant else min(self.step, end)
+                    update({n: float(schedules[n](step)[1]) for n in wanted})
                 apply()
                 self.step += 1
 
@@ -83,9 +87,9 @@ def prune_blocks(
             seed=options.seed,
             report=report,
             callbacks=[Masks()],
-            settled=rise + 1 if epochs > 1 else 1,
+            settled=min(rise + 1, epochs),
         )
-    update(1.0)
+    update(wanted)
     apply()
     finish(copy, wanted, options.pattern)
     return copy, outcome

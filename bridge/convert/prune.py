@@ -173,7 +173,7 @@ def prune(
             seed=options.seed,
             report=report,
             callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
-            settled=rise + 1 if options.schedule == "polynomial" and epochs > 1 else 1,
+            settled=min(rise + 1, epochs) if options.schedule == "polynomial" else 1,
         )
     with quiet(), custom_objects():
         if not outcome:

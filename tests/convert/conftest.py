@@ -1,0 +1,34 @@
+"""One converted LeNet-5 for all tests that look at a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bridge.bundle import BundleWriter
+from bridge.convert import ConvertOptions, ConvertResult, convert
+from bridge.progress import Silent
+
+
+@dataclass(frozen=True)
+class Converted:
+    result: ConvertResult
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def lenet(tmp_path_factory: pytest.TempPathFactory) -> Converted:
+    """LeNet-5 on the digits, 0.8 sparse, quantization-aware, two epochs."""
+    out = tmp_path_factory.mktemp("convert") / "lenet5"
+    bundle = BundleWriter(out, "key")
+    result = convert(ConvertOptions("lenet5", sparsity=0.8, epochs=3), bundle, Silent())
+    bundle.commit()
+    return Converted(result, out)
+
+
+@pytest.fixture(scope="session")
+def lenet_int8(lenet: Converted) -> bytes:
+    """Its int8 file."""
+    return (lenet.folder / "model_int8.tflite").read_bytes()

@@ -1,0 +1,191 @@
+"""Bad input ends in one of our errors, with a hint, before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bridge import data
+from bridge.bundle import BundleWriter
+from bridge.convert import ConvertOptions, convert
+from bridge.convert.export import export
+from bridge.convert.lift.lower import lift
+from bridge.convert.source import load_weights, open_source, shapes_of
+from bridge.errors import BridgeError, DataError, InputError, ModelError, UnsupportedOperator
+from bridge.progress import Silent
+
+NET = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, classes=3):
+        super().__init__()
+        self.fc = nn.Linear(6, classes)
+    def forward(self, x):
+        return self.fc(x)
+def number():
+    return 3
+def data():
+    return None
+def boom():
+    raise RuntimeError("no camera")
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / "net.py"
+    path.write_text(NET)
+    return path
+
+
+def fails(kind: type[BridgeError], words: str, options: ConvertOptions) -> BridgeError:
+    with pytest.raises(kind, match=words) as caught:
+        open_source(options)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_constructor_arguments_and_seed(net: Path) -> None:
+    options = ConvertOptions(f"{net}:Net", args={"classes": 5}, seed=3)
+    first, second = open_source(options), open_source(options)
+    assert first.network.fc.out_features == 5
+    assert torch.equal(first.network.fc.weight, second.network.fc.weight)
+
+
+def test_wrong_class_lists_what_there_is(net: Path) -> None:
+    error = fails(InputError, "has no 'Nett'", ConvertOptions(f"{net}:Nett"))
+    assert "Net" in error.hint
+    assert error.exit_status == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "args", "words"),
+    [
+        ("{tmp}/gone.py:Net", {}, "no file"),
+        ("{net}:number", {}, "not an nn.Module"),
+        ("{net}:Net", {"width": 3}, "can't be made"),
+        ("{net}", {}, "alone doesn't say"),
+        ("lenet6", {}, "no network 'lenet6'"),
+    ],
+)
+def test_wrong_models(net: Path, tmp_path: Path, model: str, args: Any, words: str) -> None:
+    fails(InputError, words, ConvertOptions(model.format(net=net, tmp=tmp_path), args=args))
+
+
+def test_broken_python_file(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("import nothing_of_that_name\n")
+    fails(InputError, "can't be imported: ModuleNotFoundError", ConvertOptions(f"{path}:Net"))
+
+
+def test_wrong_checkpoints(net: Path, tmp_path: Path) -> None:
+    network = nn.Linear(6, 3)
+    with pytest.raises(InputError, match="no checkpoint"):
+        load_weights(network, tmp_path / "gone.pt")
+    garbage = tmp_path / "garbage.pt"
+    garbage.write_bytes(b"not a checkpoint at all")
+    with pytest.raises(InputError):
+        load_weights(network, garbage)
+    other = tmp_path / "other.pt"
+    torch.save(nn.Linear(6, 4).state_dict(), other)
+    with pytest.raises(InputError, match=r"weight has shape \[4, 6\] instead of \[3, 6\]"):
+        load_weights(network, other)
+    torch.save({"weigth": torch.zeros(3, 6)}, other)
+    with pytest.raises(InputError, match="it lacks bias, weight"):
+        load_weights(network, other)
+
+
+def test_pickled_module_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(nn.Linear(6, 3), path)
+    with pytest.raises(InputError, match="can run any code") as caught:
+        load_weights(nn.Linear(6, 3), path)
+    assert "--allow-pickle" in caught.value.hint
+    assert isinstance(load_weights(nn.Linear(6, 3), path, allow_pickle=True), nn.Linear)
+
+
+def test_data_that_does_not_fit(net: Path) -> None:
+    options = ConvertOptions("lenet5", data="har-subset")
+    wrong = data.Dataset(
+        "mine",
+        np.zeros((4, 28, 27, 1), np.float32),
+        np.zeros(4, np.int64),
+        np.zeros((4, 28, 27, 1), np.float32),
+        np.zeros(4, np.int64),
+    )
+    source = open_source(ConvertOptions("lenet5"))
+    with pytest.raises(DataError, match=r"1×28×28.*1×28×27"):
+        shapes_of(source, wrong, options)
+    bare = open_source(ConvertOptions(f"{net}:Net"))
+    with pytest.raises(DataError, match="nothing says what"):
+        shapes_of(bare, None, options)
+
+
+@pytest.mark.parametrize("name", ["nothing-of-that-name", "{net}:data", "{net}:boom", "{net}:gone"])
+def test_unusable_data(net: Path, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        data.load(name.format(net=net))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sparsity": 1.0},
+        {"sparsity": -0.1},
+        {"pattern": "3:4"},
+        {"quantize": "int4"},
+        {"layout": "NCHW"},
+        {"epochs": -1},
+        {"max_accuracy_drop": 2.0},
+    ],
+)
+def test_wrong_options(change: Any) -> None:
+    with pytest.raises(InputError):
+        ConvertOptions("lenet5", **change)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind: type[nn.Module]) -> None:
+        super().__init__()
+        self.memory = kind(4, 6, batch_first=True)  # type: ignore[call-arg]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.memory(x)[0]
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrent_layers_are_refused_by_name(kind: type[nn.Module]) -> None:
+    with pytest.raises(UnsupportedOperator, match=f"{kind.__name__}.*memory") as caught:
+        lift(export(Recurrent(kind).eval(), [(7, 4)]))
+    assert "convolution" in caught.value.hint
+
+
+def test_unsupported_layer_is_named() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Flatten(), nn.LazyLinear(2)).eval()
+    network(torch.zeros(1, 3, 8, 9))
+    with pytest.raises(UnsupportedOperator) as caught:
+        lift(export(network, [(3, 8, 9)]))
+    assert "ReLU" in caught.value.hint
+
+
+class Branching(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if float(x.sum()) > 0 else -x
+
+
+def test_network_that_pytorch_cannot_export() -> None:
+    with pytest.raises(ModelError, match="can't export"):
+        export(Branching().eval(), [(3,)])
+
+
+def test_nothing_is_written_on_failure(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    with pytest.raises(InputError):
+        convert(ConvertOptions("lenet6"), BundleWriter(out, "key"), Silent())
+    assert not out.exists()

@@ -1,0 +1,50 @@
+"""int8: every family of layers quantizes both ways, runs in TFLM and stays near float."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bridge.convert import check, names, qat, quantize, tflm
+from bridge.convert.export import export
+from bridge.convert.lift.lower import lift
+from bridge.convert.prove import run_keras
+from bridge.convert.prune import kernel_of, weighted_layers
+from bridge.graph import read_tflite
+from tests.convert.networks import NAMES, networks
+
+LOWEST_DB = 25.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_int8_runs_in_tflm(name: str) -> None:
+    torch.manual_seed(1)
+    network, shapes = networks()[name]
+    layout = "channels-last" if name == "permute_that_vanishes" else "channels-first"
+    lifted = lift(export(network, shapes), network_layout=layout)
+    draw = np.random.default_rng(0)
+    arrays = [draw.normal(size=(48, *s)).astype(np.float32) for s in shapes]
+    inputs = lifted.to_physical(arrays)
+    wanted = run_keras(lifted.model, inputs)
+    model = lifted.model
+    if not qat.refusal(model):
+        model = qat.simulate(model, qat.measure(model, inputs, clip=qat.extremes))
+    content, fused = names.with_our_names(
+        quantize.to_tflite(model, inputs),
+        [layer.name for layer in lifted.model.layers],
+        {layer.name: kernel_of(layer).size for layer in weighted_layers(lifted.model)},
+        lifted.model.output_names,
+        list(lifted.inputs),
+        list(lifted.outputs),
+    )
+    graph = read_tflite(content)
+    check.check_structure(graph, 0)
+    assert fused
+    weights = {t.name for _, t in graph.weights()}
+    assert {f"{layer.name}/weight" for layer in weighted_layers(lifted.model)} == weights
+    outputs = tflm.dequantize_outputs(graph, tflm.run(content, tflm.quantize_inputs(graph, inputs)))
+    for got, want in zip(outputs, wanted, strict=True):
+        noise = np.square(got.reshape(want.shape) - want).sum()
+        assert 10 * np.log10(np.square(want - want.mean()).sum() / noise) > LOWEST_DB

@@ -45,6 +45,8 @@ def test_int8_runs_in_tflm(name: str) -> None:
     weights = {t.name for _, t in graph.weights()}
     assert {f"{layer.name}/weight" for layer in weighted_layers(lifted.model)} == weights
     outputs = tflm.dequantize_outputs(graph, tflm.run(content, tflm.quantize_inputs(graph, inputs)))
-    for got, want in zip(outputs, wanted, strict=True):
-        noise = np.square(got.reshape(want.shape) - want).sum()
-        assert 10 * np.log10(np.square(want - want.mean()).sum() / noise) > LOWEST_DB
+    for index, got, want in zip(graph.outputs, outputs, wanted, strict=True):
+        noise = np.square(got.reshape(want.shape) - want)
+        signal = np.square(want - want.mean()).sum()
+        step = graph.tensor(index).quantization.scale  # a flat softmax may be finer than a step
+        assert 10 * np.log10(signal / noise.sum()) > LOWEST_DB or noise.mean() < step * step

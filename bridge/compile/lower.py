@@ -13,7 +13,9 @@ import numpy as np
 
 from bridge.compile import formats
 from bridge.compile.choose import DSP_CORES, choose
+from bridge.compile.elementwise import arithmetic, lookup
 from bridge.compile.formats import Stored, Weighted
+from bridge.compile.movement import concatenate, transpose
 from bridge.compile.program import LayerPlan
 from bridge.compile.quantization import (
     activation_range,
@@ -194,9 +196,7 @@ def _add(graph: Graph, operator: Operator, target: Target) -> Step:
     first, second = _source(graph, operator), _source(graph, operator, 1)
     output = graph.output(operator)
     if first.shape != second.shape or first.data is not None or second.data is not None:
-        raise UnsupportedOperator(
-            "ADD with broadcast or a constant", operator.name, hint="use the TFLM engines"
-        )
+        return arithmetic(graph, operator, target)
     low, high = activation_range(
         operator.options["fused_activation_function"], quantization(output)
     )
@@ -282,6 +282,15 @@ LOWERINGS: dict[str, Lowering] = {
     "MAX_POOL_2D": _pool,
     "AVERAGE_POOL_2D": _pool,
     "ADD": _add,
+    "SUB": arithmetic,
+    "MUL": arithmetic,
+    "LOGISTIC": lookup,
+    "TANH": lookup,
+    "RELU": lookup,
+    "LEAKY_RELU": lookup,
+    "QUANTIZE": lookup,
+    "CONCATENATION": concatenate,
+    "TRANSPOSE": transpose,
     "PAD": _pad,
     "SOFTMAX": _softmax,
     "RESHAPE": _reshape,

@@ -50,6 +50,36 @@ typedef struct {
 snn_status snn_add_s8(const int8_t *input1, const int8_t *input2, const snn_elementwise *quant,
                       int8_t *output, int32_t size);
 
+/* Loop of an elementwise operator with broadcasting: the output's four dimensions, and each
+ * input's step along them in elements, 0 where it is broadcast. */
+typedef struct {
+    int32_t size[4], stride1[4], stride2[4];
+} snn_broadcast;
+
+/* As TFLM, with double rounding; a product uses offsets and the output's multiplier alone.
+ * The output is dense and must not overlap an input. */
+snn_status snn_add_broadcast_s8(const int8_t *input1, const int8_t *input2,
+                                const snn_broadcast *loop, const snn_elementwise *quant,
+                                int8_t *output);
+snn_status snn_sub_broadcast_s8(const int8_t *input1, const int8_t *input2,
+                                const snn_broadcast *loop, const snn_elementwise *quant,
+                                int8_t *output);
+snn_status snn_mul_broadcast_s8(const int8_t *input1, const int8_t *input2,
+                                const snn_broadcast *loop, const snn_elementwise *quant,
+                                int8_t *output);
+
+/* Any operator of one byte to one byte: table[256], for inputs -128 to 127. May run in place. */
+snn_status snn_lookup_s8(const int8_t *input, const int8_t *table, int8_t *output, int32_t size);
+
+/* Copies a four-dimensional block; steps and first elements count in elements, steps may be
+ * negative. Input and output must not overlap. */
+typedef struct {
+    int32_t size[4], input_stride[4], output_stride[4];
+    int32_t input_first, output_first;
+} snn_copy;
+
+snn_status snn_copy_s8(const int8_t *input, const snn_copy *loop, int8_t *output);
+
 /* Fills the border of a larger image. */
 snn_status snn_pad_s8(const int8_t *input, snn_shape input_shape, int32_t top, int32_t left,
                       int8_t value, int8_t *output, snn_shape output_shape);

@@ -15,7 +15,6 @@ from bridge.compile import formats
 from bridge.compile.choose import DSP_CORES, choose
 from bridge.compile.elementwise import arithmetic, lookup
 from bridge.compile.formats import Stored, Weighted
-from bridge.compile.movement import concatenate, transpose
 from bridge.compile.program import LayerPlan
 from bridge.compile.quantization import (
     activation_range,
@@ -285,12 +284,6 @@ LOWERINGS: dict[str, Lowering] = {
     "SUB": arithmetic,
     "MUL": arithmetic,
     "LOGISTIC": lookup,
-    "TANH": lookup,
-    "RELU": lookup,
-    "LEAKY_RELU": lookup,
-    "QUANTIZE": lookup,
-    "CONCATENATION": concatenate,
-    "TRANSPOSE": transpose,
     "PAD": _pad,
     "SOFTMAX": _softmax,
     "RESHAPE": _reshape,

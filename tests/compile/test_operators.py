@@ -21,11 +21,6 @@ CASES = {
     "SUB": lambda layers, x: layers.Subtract()([x, layers.Conv2D(x.shape[-1], (5, 4))(x)]),
     "ADD": lambda layers, x: x + np.linspace(-1, 2, x.shape[-1]).astype(np.float32),
     "LOGISTIC": lambda layers, x: layers.Activation("sigmoid")(x),
-    "TANH": lambda layers, x: layers.Activation("tanh")(x),
-    "LEAKY_RELU": lambda layers, x: layers.LeakyReLU(0.3)(x),
-    "RELU": lambda layers, x: layers.ReLU()(x),
-    "CONCATENATION": lambda layers, x: layers.Concatenate(2)([x, layers.Activation("tanh")(x)]),
-    "TRANSPOSE": lambda layers, x: layers.Permute((3, 1, 2))(x),
 }
 
 

@@ -55,12 +55,15 @@ class Case:
         return sum(int(array.nbytes) for array in self.constants.values())
 
 
-def kernel_program(cases: Sequence[Case], *, checked: bool = False) -> CProgram:
+def kernel_program(
+    cases: Sequence[Case], *, checked: bool = False, tolerant: bool = False
+) -> CProgram:
     """A program whose input is the number of a case (int32) and that case's input.
 
     Args:
         cases: at least one.
         checked: compile the library with its stream checks.
+        tolerant: a kernel's status becomes the first output byte instead of the program's end.
     """
     constants = []
     calls = []
@@ -105,6 +108,7 @@ def kernel_program(cases: Sequence[Case], *, checked: bool = False) -> CProgram:
         "prefix": PREFIX,
         "graph": "the kernel bench",
         "cmsis": uses_cmsis,
+        "tolerant": tolerant,
         "input_bytes": input_bytes,
         "output_bytes": output_bytes,
         "scratch": max(case.stored.scratch for case in cases),

@@ -1,0 +1,162 @@
+"""Dual-pixel and batched formats: exact inverses, and corrupted streams are noticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.encode.dual import (
+    LARGEST_SUM,
+    DualGeometry,
+    count_entries,
+    largest_sum,
+    pack_code,
+    pack_dual,
+    unpack_dual,
+    why_not_dual,
+)
+from bridge.encode.dual_dense import dense_from_order, order_dense
+from bridge.encode.octet import pack_octet, unpack_octet
+from bridge.encode.streams import StreamError
+from bridge.encode.wide import order_wide, wide_from_order
+
+
+def sparse(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> np.ndarray:
+    weights = rng.integers(-128, 128, shape).astype(np.int8)
+    weights[rng.random(shape) >= density] = 0
+    return weights
+
+
+@st.composite
+def geometries(draw: st.DrawFn, order: str = "rows") -> DualGeometry:
+    kernel = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    stride = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    dilation = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    most = 12 - (kernel[1] - 1) * dilation[1] // stride[1] if order == "phases" else 40
+    return DualGeometry(
+        source=(64, 64, draw(st.integers(1, 20))),
+        target=(32, 40, draw(st.integers(1, 6))),
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        band=draw(st.integers(1, 4)),
+        segment=draw(st.integers(2, max(most, 2))),
+        order=order,
+    )
+
+
+densities = st.sampled_from([0.0, 0.01, 0.1, 0.6, 1.0])
+seeds = st.integers(0, 2**32 - 1)
+
+
+@given(geometries(), densities, seeds)
+@settings(max_examples=120, deadline=None)
+def test_dual_is_its_own_inverse(geometry: DualGeometry, density: float, seed: int) -> None:
+    taps = geometry.kernel[0] * geometry.kernel[1] * geometry.source[2]
+    weights = sparse(np.random.default_rng(seed), (geometry.target[2], taps), density)
+    packed = pack_dual(weights, geometry)
+    np.testing.assert_array_equal(unpack_dual(packed), weights)
+    assert packed.entries == count_entries(weights, geometry)
+    assert packed.bytes == 2 * packed.entries + packed.rows
+
+
+@given(geometries(), densities, seeds, st.data())
+@settings(max_examples=120, deadline=None)
+def test_a_corrupted_dual_stream_never_gives_the_same_weights_silently(
+    geometry: DualGeometry, density: float, seed: int, data: st.DataObject
+) -> None:
+    taps = geometry.kernel[0] * geometry.kernel[1] * geometry.source[2]
+    weights = sparse(np.random.default_rng(seed), (geometry.target[2], taps), density)
+    packed = pack_dual(weights, geometry)
+    stream = packed.stream.copy()
+    stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        changed = unpack_dual(replace(packed, stream=stream))
+    except StreamError:
+        return
+    assert not np.array_equal(changed, weights)
+
+
+@given(geometries("phases"), seeds)
+@settings(max_examples=120, deadline=None)
+def test_the_dense_order_is_its_own_inverse(geometry: DualGeometry, seed: int) -> None:
+    shape = (geometry.target[2], *geometry.kernel, geometry.source[2])
+    weights = sparse(np.random.default_rng(seed), shape, 1.0)
+    ordered = order_dense(weights, geometry)
+    np.testing.assert_array_equal(dense_from_order(ordered, shape[0], geometry), weights)
+    with pytest.raises(StreamError):
+        dense_from_order(ordered[:-1], shape[0], geometry)
+
+
+@given(st.integers(1, 9), st.integers(1, 1500), densities, seeds)
+@settings(max_examples=120, deadline=None)
+def test_octet_is_its_own_inverse(rows: int, columns: int, density: float, seed: int) -> None:
+    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
+    np.testing.assert_array_equal(unpack_octet(pack_octet(weights)), weights)
+
+
+@given(st.integers(1, 5), st.integers(1, 400), densities, seeds, st.data())
+@settings(max_examples=120, deadline=None)
+def test_a_corrupted_octet_stream_never_gives_other_weights_than_it_says(
+    rows: int, columns: int, density: float, seed: int, data: st.DataObject
+) -> None:
+    """An unused slot's offset is the only thing that may change without changing the weights."""
+    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
+    packed = pack_octet(weights)
+    stream = packed.stream.copy()
+    stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        unpack_octet(replace(packed, stream=stream))
+    except StreamError:
+        return
+
+
+@given(st.integers(1, 30), st.integers(1, 70), seeds)
+@settings(max_examples=60, deadline=None)
+def test_the_wide_order_is_its_own_inverse(rows: int, columns: int, seed: int) -> None:
+    weights = sparse(np.random.default_rng(seed), (rows, columns), 1.0)
+    np.testing.assert_array_equal(wide_from_order(order_wide(weights), rows, columns), weights)
+
+
+@given(st.integers(1, 300), seeds)
+@settings(max_examples=60, deadline=None)
+def test_the_largest_sum_is_reached_and_never_passed(taps: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights = sparse(rng, (1, taps), 0.7)
+    bound = int(largest_sum(weights)[0])
+    w = weights[0].astype(int)
+    up = int((np.where(w > 0, 127, -128) * w).sum())
+    down = int((np.where(w > 0, -128, 127) * w).sum())
+    assert bound == max(up, -down)
+    assert abs(int((rng.integers(-128, 128, taps) * w).sum())) <= bound
+
+
+def plain_geometry() -> DualGeometry:
+    return DualGeometry((8, 8, 64), (8, 8, 2), (3, 3), (1, 1), (1, 1), 1, 8)
+
+
+def test_the_bound_is_proved_per_channel() -> None:
+    geometry = plain_geometry()
+    weights = np.zeros((2, 576), dtype=np.int8)
+    bias, multiplier = np.zeros(2, np.int32), np.full(2, 2**30, np.int32)
+    shift = np.full(2, -8, np.int32)
+    assert why_not_dual(weights, bias, multiplier, shift, geometry) == ""
+    weights[1, :259] = 127
+    assert int(largest_sum(weights)[1]) > LARGEST_SUM
+    assert "channel 1 may sum to" in why_not_dual(weights, bias, multiplier, shift, geometry)
+    weights[1] = 0
+    assert "scale" in why_not_dual(weights, bias, multiplier, shift * 0, geometry)
+    assert "bias" in why_not_dual(weights, bias + 2**28, multiplier, shift, geometry)
+    narrow = replace(geometry, segment=9)
+    assert "columns" in why_not_dual(weights, bias, multiplier, shift, narrow)
+
+
+def test_a_code_byte_holds_shift_and_place() -> None:
+    weights = np.zeros((2, 576), dtype=np.int8)
+    weights[0, :17] = 1
+    packed = pack_dual(weights, plain_geometry())
+    assert pack_code(packed, np.array([-8, -15], np.int32)).tolist() == [(14 << 4) | 8, 255]

@@ -191,9 +191,20 @@ def simulate(model: Any, ranges: dict[str, tuple[float, float]]) -> Any:
 
 
 def refresh_weight_ranges(simulated: Any) -> None:
-    """Weight ranges are taken in training steps only: take one that trains nothing."""
+    """Weight ranges are taken in training steps only: take one that trains nothing.
+
+    A filter whose weights were all pruned would get no range, and with it a bias that int32
+    can't hold in steps that small: such filters get a thousandth of the layer's range.
+    """
     zeros = [np.zeros((1, *t.shape[1:]), np.float32) for t in simulated.inputs]
     simulated(zeros, training=True)
+    for wrapper in simulated.layers:
+        for _, _, variables in getattr(wrapper, "_weight_vars", []):
+            low, high = np.asarray(variables["min_var"]), np.asarray(variables["max_var"])
+            floor = max(float(np.abs(low).max()), float(np.abs(high).max()), 1e-3) * 1e-3
+            narrow = np.maximum(np.abs(low), np.abs(high)) < floor
+            variables["min_var"].assign(np.where(narrow, -floor, low))
+            variables["max_var"].assign(np.where(narrow, floor, high))
 
 
 def set_ranges(simulated: Any, ranges: dict[str, tuple[float, float]]) -> None:

@@ -1,0 +1,103 @@
+"""The other ways in: .onnx, .pt2, several inputs and outputs, no data at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from bridge.bundle import BundleWriter
+from bridge.convert import ConvertOptions, convert
+from bridge.convert.export import export
+from bridge.convert.options import ConvertResult
+from bridge.errors import InputError
+from bridge.graph import read_tflite
+from bridge.progress import Silent
+from tests.convert.networks import networks
+
+FAST = {"epochs": 0, "quantize": "ptq", "onnx2tf": False, "samples": 8}
+
+
+def run(model: str, out: Path, **more: object) -> tuple[ConvertResult, Path]:
+    bundle = BundleWriter(out, "key")
+    result = convert(ConvertOptions(model, **{**FAST, **more}), bundle, Silent())  # type: ignore[arg-type]
+    bundle.commit()
+    return result, out
+
+
+def test_onnx(tmp_path: Path) -> None:
+    network, shapes = networks()["residual"]
+    onnx.save(export(network, shapes), tmp_path / "net.onnx")
+    result, out = run(str(tmp_path / "net.onnx"), tmp_path / "o", sparsity=0.5)
+    assert "lifted Keras = ONNX Runtime" in [p.rung for p in result.proofs]
+    assert any("random inputs" in note for note in result.notes)
+    assert (out / "model_int8.tflite").is_file()
+
+
+def test_pt2(tmp_path: Path) -> None:
+    network, shapes = networks()["mlp"]
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(
+        network, (torch.zeros(2, *shapes[0]),), dynamic_shapes=({0: batch},)
+    )
+    torch.export.save(program, tmp_path / "net.pt2")
+    result, _ = run(str(tmp_path / "net.pt2"), tmp_path / "o")
+    assert all(p.passed for p in result.proofs)
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2", "tflite"])
+def test_garbage_files(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"net.{suffix}"
+    with pytest.raises(InputError):
+        run(str(path), tmp_path / "o")
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError):
+        run(str(path), tmp_path / "o")
+
+
+def test_two_inputs_and_user_data(tmp_path: Path) -> None:
+    source = tmp_path / "mine.py"
+    source.write_text(
+        """
+import numpy as np, torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Conv2d(2, 3, 3), nn.Linear(7, 6), nn.Linear(3 * 4 * 5 + 6, 4)
+    def forward(self, image, more):
+        x = torch.relu(self.a(image)).flatten(1)
+        return self.head(torch.cat([x, torch.relu(self.b(more))], 1))
+def data():
+    draw = np.random.default_rng(0)
+    x = [draw.normal(size=(60, 2, 6, 7)), draw.normal(size=(60, 7))]
+    return {"x_train": x, "y_train": draw.integers(0, 4, 60)}
+"""
+    )
+    result, out = run(
+        f"{source}:Net",
+        tmp_path / "o",
+        data=f"{source}:data",
+        layout="channels-first",
+        epochs=1,
+        sparsity=0.5,
+        quantize="qat",
+    )
+    graph = read_tflite(out / "model_int8.tflite")
+    assert [graph.tensor(i).name for i in graph.inputs] == ["image", "more"]
+    assert [graph.tensor(i).shape for i in graph.inputs] == [(1, 6, 7, 2), (1, 7)]
+    with np.load(out / "samples.npz") as stored:
+        assert stored["inputs"].shape == (8, 6, 7, 2)
+        assert stored["inputs1"].shape == (8, 7)
+    assert all(p.passed for p in result.proofs)
+
+
+def test_two_outputs_keep_their_order(tmp_path: Path) -> None:
+    network, shapes = networks()["multi_head"]
+    onnx.save(export(network, shapes), tmp_path / "net.onnx")
+    _, out = run(str(tmp_path / "net.onnx"), tmp_path / "o", sparsity=0.0)
+    graph = read_tflite(out / "model_int8.tflite")
+    assert [graph.tensor(i).shape for i in graph.outputs] == [(1, 4, 6, 2), (1, 5)]

@@ -98,7 +98,7 @@ def _sigmoid(operator: Operator, source: Tensor, output: Tensor) -> _Function:
         if abs(value) >= radius:
             return 127 if value > 0 else -128
         raw = curve(fixed_point.requantize(value, multiplier, shift))
-        return fixed_point.divide(raw, places) - (0 if tanh else 128)
+        return fixed_point.divide_by_power_of_two(raw, places) - (0 if tanh else 128)
 
     return function
 

@@ -197,6 +197,12 @@ def bench(
     console.print(comparison(rows, title=f"{opened.manifest.get('model')}: {bundle}"))
     console.print(LEGEND, style="dim", highlight=False)
     console.print(boards(rows))
+    for row in rows:
+        if row.kernels:
+            console.print(
+                f"kernels of {row.engine} on {row.core}: {row.kernels}",
+                style="dim", highlight=False, markup=False,
+            )  # fmt: skip
     if json_file is not None:
         write_atomic(json_file, json.dumps([row.as_json() for row in rows], indent=2) + "\n")
     if html is not None:

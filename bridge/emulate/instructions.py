@@ -9,13 +9,18 @@ from pathlib import Path
 
 from bridge.firmware.toolchain import require
 
-_LINE = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f ]+)\t(\S+)\s*([^;@<]*)")
+# An encoding that objdump doesn't know has no mnemonic: it must still be one instruction here.
+_LINE = re.compile(r"^\s*([0-9a-f]+):\t((?:[0-9a-f]{4} ?){1,2})\s*\t([^\s@]*)\s*([^;@<]*)")
+# objdump 2.40 prints most of MVE as the coprocessor instructions that it replaced. No compiler
+# for Cortex-M emits those, so the names tell MVE loads, stores and arithmetic apart.
+_COPROCESSOR = re.compile(r"^(?:cdp|mcrr?|mrrc?)2?$")
+_VPST = re.compile(r"^15, \d+, cr\d+, cr1, cr13, \{2\}")
 _REGISTERS = re.compile(r"\b(?:r\d+|sp|lr|pc|ip|fp|sl|[sdq]\d+)\b")
 _CONDITION = "(?:eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)?"
 
 # First match wins. Names: ARMv7-M and ARMv8.1-M Architecture Reference Manuals.
 _KINDS = tuple(
-    (kind, re.compile(rf"^(?:{pattern}){_CONDITION}(?:\.[nw]|\.[a-z]+\d+)*$"))
+    (kind, re.compile(rf"^(?:{pattern}){_CONDITION}(?:\.[nw]|\.[a-z]*\d+)*$"))
     for kind, pattern in (
         ("nop", "nop"),
         ("it", "it[te]{0,3}"),
@@ -42,8 +47,8 @@ _KINDS = tuple(
         ("fp_divide", "vdiv|vsqrt"),
         ("fp_load_multiple", "vldmia|vldmdb|vpop"),
         ("fp_store_multiple", "vstmia|vstmdb|vpush"),
-        ("vector_load", "vldr[bhw]|vld[24]\\d"),
-        ("vector_store", "vstr[bhw]|vst[24]\\d"),
+        ("vector_load", "vldr[bhw]|vld[24]\\d|ldc2?l?"),
+        ("vector_store", "vstr[bhw]|vst[24]\\d|stc2?l?"),
         ("fp_load", "vldr"),
         ("fp_store", "vstr"),
         ("fp_accumulate", "vmla|vmls|vnml[as]|vfm[as]|vfnm[as]"),
@@ -79,6 +84,8 @@ def classify(mnemonic: str, operands: str) -> Instruction:
     """
     name = mnemonic.lower()
     text = operands.strip()
+    if _COPROCESSOR.match(name):
+        return Instruction("it" if _VPST.match(text) else "vector", vector=True)
     into_pc = re.search(r"\bpc\b", text) if name.startswith(("pop", "ldm")) else None
     if into_pc or (name.startswith("ldr") and text.startswith("pc")):
         name = "pop_pc"

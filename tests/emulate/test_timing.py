@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from bridge.emulate.instructions import classify
+from bridge.emulate.instructions import classify, disassemble
 from bridge.emulate.timing import block_cost
 from bridge.emulate.timing_tables import TIMINGS
 
@@ -39,6 +41,34 @@ from bridge.emulate.timing_tables import TIMINGS
 def test_instructions_are_classified(mnemonic, operands, kind, registers):
     found = classify(mnemonic, operands)
     assert (found.kind, found.registers) == (kind, registers)
+
+
+MVE = (
+    ("vldrb.u8 q0, [r0], #16", "vector_load"),
+    ("vldrb.u8 q1, [r1, q0]", "vector_load"),
+    ("vstrw.32 q0, [r2]", "vector_store"),
+    ("vmladava.s8 r0, q0, q1", "vector"),
+    ("vmla.s32 q0, q1, r3", "vector"),
+    ("vpst", "it"),
+    ("vldrbt.u8 q0, [r0]", "vector_load"),
+    ("vqrdmulh.s32 q0, q1, r3", "vector"),
+    ("vmin.s32 q0, q0, q1", "vector"),
+    ("lsll r4, r5, #1", "alu"),
+    ("csel r0, r1, r2, eq", "alu"),
+    ("dlstp.8 lr, r3", "loop"),
+    ("bx lr", "return"),
+)
+
+
+@pytest.mark.emulated
+def test_vector_instructions_are_told_though_the_disassembler_misreads_them(tmp_path):
+    source, elf = tmp_path / "mve.s", tmp_path / "mve.elf"
+    body = "\n".join(text for text, _ in MVE)
+    source.write_text(f".syntax unified\n.thumb\n.global _start\n_start:\n{body}\n")
+    options = ["-mcpu=cortex-m55", "-mfloat-abi=hard", "-nostdlib"]
+    subprocess.run(["arm-none-eabi-gcc", *options, source, "-o", elf], check=True)
+    found = [instruction.kind for _, instruction in sorted(disassemble(elf).items())]
+    assert found == [kind for _, kind in MVE]
 
 
 def test_a_block_is_summed_by_the_table():

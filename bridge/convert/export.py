@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from bridge.convert.quiet import quiet
@@ -19,7 +20,8 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
         shapes: one per input, without the batch, as the network takes them.
 
     Returns:
-        an ``onnx.ModelProto`` whose first axis is free on every input.
+        an ``onnx.ModelProto``; its first axis is free on every input, or 1 where the network
+        works on one sample only (see :func:`batch_is_free`).
 
     Raises:
         ModelError: PyTorch can't export it; with PyTorch's own last words.
@@ -29,19 +31,12 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     generator = torch.Generator().manual_seed(0)
     examples = tuple(torch.randn(2, *shape, generator=generator) for shape in shapes)
-    with quiet():
+    with quiet(), adaptive_pooling_in_parts():
         try:
             if isinstance(network, torch.export.ExportedProgram):
                 program = torch.onnx.export(network, dynamo=True, verbose=False)
             else:
-                batch = torch.export.Dim("batch", min=1)
-                program = torch.onnx.export(
-                    network,
-                    examples,
-                    dynamo=True,
-                    dynamic_shapes=_free_batch(network, batch, len(shapes)),
-                    verbose=False,
-                )
+                program = _export_module(network, examples)
         except Exception as error:
             raise ModelError(
                 f"PyTorch can't export the network: {_reason(error)}",
@@ -51,6 +46,73 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
         if program is None:
             raise ModelError("PyTorch's exporter returned nothing")
         return program.model_proto
+
+
+def _export_module(network: Any, examples: tuple[Any, ...]) -> Any:
+    """Export with a free batch; with batch 1 where the network allows no other."""
+    import torch
+
+    batch = torch.export.Dim("batch", min=1)
+    free = _free_batch(network, batch, len(examples))
+    try:
+        return torch.onnx.export(network, examples, dynamo=True, dynamic_shapes=free, verbose=False)
+    except Exception as first:
+        try:
+            single = tuple(e[:1] for e in examples)
+            return torch.onnx.export(network, single, dynamo=True, verbose=False)
+        except Exception:
+            raise first from None
+
+
+def batch_is_free(onnx_model: Any) -> bool:
+    """Whether an ONNX model takes any number of samples at a time."""
+    constants = {i.name for i in onnx_model.graph.initializer}
+    inputs = [i for i in onnx_model.graph.input if i.name not in constants]
+    return all(i.type.tensor_type.shape.dim[0].dim_value == 0 for i in inputs)
+
+
+@contextmanager
+def adaptive_pooling_in_parts() -> Iterator[None]:
+    """Let adaptive average pooling whose sizes don't divide export as slices and pools.
+
+    PyTorch itself decomposes it into gathers that no int8 operator takes.
+    """
+    import torch
+    from torch.nn import functional
+
+    originals = functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d
+
+    def along(x: Any, axis: int, size: int) -> Any:
+        n = int(x.shape[axis])
+        if n % size == 0:
+            step = n // size
+            kernel = (step, 1) if axis == x.ndim - 2 and x.ndim == 4 else (1, step)
+            return functional.avg_pool2d(x, kernel)
+        parts = []
+        for i in range(size):
+            low, high = i * n // size, -(-(i + 1) * n // size)
+            parts.append(x.narrow(axis, low, high - low).mean(axis, keepdim=True))
+        return torch.cat(parts, axis)
+
+    def two(x: Any, output_size: Any) -> Any:
+        pair = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+        h, w = (int(s or d) for s, d in zip(pair, x.shape[-2:], strict=True))
+        if int(x.shape[-2]) % h == 0 and int(x.shape[-1]) % w == 0:
+            return originals[1](x, output_size)
+        return along(along(x, x.ndim - 2, h), x.ndim - 1, w)
+
+    def one(x: Any, output_size: Any) -> Any:
+        size = int(output_size[0] if isinstance(output_size, (tuple, list)) else output_size)
+        if int(x.shape[-1]) % size == 0:
+            return originals[0](x, output_size)
+        return two(x.unsqueeze(-2), (1, size)).squeeze(-2)
+
+    place: Any = functional
+    place.adaptive_avg_pool1d, place.adaptive_avg_pool2d = one, two
+    try:
+        yield
+    finally:
+        place.adaptive_avg_pool1d, place.adaptive_avg_pool2d = originals
 
 
 def _free_batch(network: Any, batch: Any, count: int) -> tuple[Any, ...]:

@@ -43,6 +43,6 @@ def train_torch(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-            total += float(loss) * len(chosen)
+            total += float(loss.detach()) * len(chosen)
         report(f"epoch {epoch + 1}/{epochs}, loss {total / len(labels):.4f}")
     network.eval()

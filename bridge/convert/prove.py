@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from bridge.convert.export import batch_is_free
 from bridge.convert.lift.builder import Array
 from bridge.convert.lift.lower import Lifted, to_logical
 from bridge.convert.options import Proof
 from bridge.errors import ProofError
 
 FLOAT_BOUND = 1e-5
-"""Of the output range; float32 rounding of deep networks stays below."""
+"""Of the output range."""
+
+WIDEST_BOUND = 1e-3
+"""However badly a network rounds by itself, nothing beyond this passes."""
 
 
 def relative_difference(a: Sequence[Array], b: Sequence[Array]) -> float:
@@ -87,8 +91,24 @@ def run_onnx(
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    feed = {i.name: a for i, a in zip(session.get_inputs(), inputs, strict=True)}
-    return list(session.run(None if names is None else list(names), feed))
+    wanted = None if names is None else list(names)
+
+    def run(arrays: Sequence[Array]) -> list[Array]:
+        feed = {i.name: a for i, a in zip(session.get_inputs(), arrays, strict=True)}
+        return list(session.run(wanted, feed))
+
+    return run(inputs) if batch_is_free(model) else one_by_one(run, inputs)
+
+
+def one_by_one(
+    run: Callable[[Sequence[Array]], list[Array]], inputs: Sequence[Array]
+) -> list[Array]:
+    """Run a network that takes a single sample for each of many, and join what comes out."""
+    parts = [run([a[i : i + 1] for a in inputs]) for i in range(len(inputs[0]))]
+    return [
+        np.stack([o.reshape(o.shape[1:] if o.shape[:1] == (1,) else o.shape) for o in column])
+        for column in zip(*parts, strict=True)
+    ]
 
 
 def run_keras(model: Any, inputs: Sequence[Array]) -> list[Array]:
@@ -146,45 +166,72 @@ def _layer(lifted: Lifted, name: str) -> Any:
     return lifted.model.get_layer(name)
 
 
+def own_rounding(network: Any, inputs: Sequence[Array]) -> float:
+    """How far a network's float32 outputs are from its float64 ones, of the output range.
+
+    Infinite where it can't be run in float64.
+    """
+    import copy
+
+    import torch
+
+    if isinstance(network, torch.export.ExportedProgram):
+        return float("inf")
+    single = run_torch(network, inputs)
+    try:
+        double = run_torch(copy.deepcopy(network).double(), [a.astype(np.float64) for a in inputs])
+    except (RuntimeError, TypeError):
+        return float("inf")
+    return relative_difference([s.astype(np.float64) for s in single], double)
+
+
+def widened(statistic: float, rounding: Callable[[], float] | None) -> tuple[float, str]:
+    """The bound of a float rung, and why it is wider than usual.
+
+    Deep networks with narrow outputs round by more than 1e-5 of their range in float32 itself.
+    Where a rung misses the usual bound, that rounding is measured and eight times it allowed.
+    """
+    if statistic <= FLOAT_BOUND or rounding is None:
+        return FLOAT_BOUND, ""
+    own = rounding()
+    if not FLOAT_BOUND / 8 < own <= WIDEST_BOUND / 8:
+        return FLOAT_BOUND, ""
+    return 8 * own, f"8 × the network's own float32 rounding, {own:.2g} against float64"
+
+
 def prove_lift(
     run_reference: Callable[[Sequence[Array]], list[Array]] | None,
     onnx_model: Any,
     lifted: Lifted,
     inputs: Sequence[Array],
+    rounding: Callable[[], float] | None = None,
 ) -> list[Proof]:
     """PyTorch = ONNX Runtime = lifted Keras, on the same samples.
+
+    Args:
+        run_reference: PyTorch; None compares with ONNX Runtime only.
+        rounding: measures the network's own float32 rounding, when it matters.
 
     Raises:
         ProofError: naming the layer where the difference first exceeds the bound.
     """
     unit, count = "of output range", len(inputs[0])
     proofs = []
-    onnx_outputs = run_onnx(onnx_model, inputs)
-    reference = onnx_outputs
+    reference = onnx_outputs = run_onnx(onnx_model, inputs)
     if run_reference is not None:
         reference = run_reference(inputs)
         statistic = relative_difference(onnx_outputs, reference)
-        proofs.append(held("ONNX Runtime = PyTorch", statistic, FLOAT_BOUND, unit, count))
-    ours = run_lifted(lifted, inputs)
-    statistic = relative_difference(ours, reference)
+        bound, why = widened(statistic, rounding)
+        proofs.append(held("ONNX Runtime = PyTorch", statistic, bound, unit, count, detail=why))
+    statistic = relative_difference(run_lifted(lifted, inputs), reference)
+    bound, detail = widened(statistic, rounding)
     layer = ""
-    if not statistic <= FLOAT_BOUND:
-        layer, _ = first_difference(lifted, onnx_model, inputs)
+    if not statistic <= bound:
+        layer, _ = first_difference(lifted, onnx_model, inputs, bound)
+    elif count > 1 and min(float(np.abs(r - r[:1]).max(initial=0.0)) for r in reference) == 0.0:
+        detail = "an output never changes on these samples, so they prove little about it"
     against = "PyTorch" if run_reference is not None else "ONNX Runtime"
-    detail = ""
-    if statistic <= FLOAT_BOUND:
-        moved = [float(np.abs(r - r[:1]).max(initial=0.0)) for r in reference]
-        if count > 1 and min(moved) == 0.0:
-            detail = "an output never changes on these samples, so they prove little about it"
     proofs.append(
-        held(
-            f"lifted Keras = {against}",
-            statistic,
-            FLOAT_BOUND,
-            unit,
-            count,
-            layer=layer,
-            detail=detail,
-        )
+        held(f"lifted Keras = {against}", statistic, bound, unit, count, layer=layer, detail=detail)
     )
     return proofs

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.convert import names, qat, tflm
+from bridge.convert import names, qat, ranges, tflm
 from bridge.convert.lift.builder import Array
 from bridge.convert.options import ConvertOptions
 from bridge.convert.prove import run_keras
@@ -40,7 +40,7 @@ def train_quantized(
     """
     _, keras = tensorflow()
     calibration = [a[:CALIBRATION] for a in task.inputs]
-    simulated = qat.simulate(model, qat.measure(model, calibration, clip=qat.extremes))
+    simulated = qat.simulate(model, ranges.measure(model, calibration, clip=ranges.extremes))
     masks = []
     for layer in weighted_layers(model):
         kernel = kernel_of(layer)
@@ -62,7 +62,7 @@ def train_quantized(
     def renew() -> None:
         qat.copy_back(simulated, model)
         qat.refresh_weight_ranges(simulated)
-        qat.set_ranges(simulated, qat.measure(model, calibration, clip=qat.extremes))
+        qat.set_ranges(simulated, ranges.measure(model, calibration, clip=ranges.extremes))
 
     outcome = fit(
         simulated,
@@ -100,20 +100,34 @@ def candidates(model: Any, calibration: Sequence[Array], *, trained: bool) -> li
         model: pruned, float.
         calibration: inputs in the Keras layout.
         trained: its weights were trained under simulated quantization, whose weight ranges are
-            then kept; otherwise TFLite's converter calibrates the true extremes itself.
+            then kept; otherwise TFLite's converter calibrates the true extremes itself. It
+            gives a filter without weights so fine a scale that its bias leaves int32, so a
+            network that has one goes the simulated way too.
     """
     made: list[tuple[str, bytes]] = []
     blocked = bool(qat.refusal(model))
-    if blocked or not trained:
+    by_converter = blocked or (not trained and not _has_dead_filters(model))
+    if by_converter:
         made.append(("true extremes", to_tflite(model, calibration)))
-    for name, clip in (("true extremes", qat.extremes), ("histograms", qat.histogram)):
-        if blocked or (name, not trained) == ("true extremes", True):
+    for name, clip in (("true extremes", ranges.extremes), ("histograms", ranges.histogram)):
+        if blocked or (by_converter and name == "true extremes"):
             continue
-        simulated = qat.simulate(model, qat.measure(model, calibration, clip=clip))
+        simulated = qat.simulate(model, ranges.measure(model, calibration, clip=clip))
         made.append((name, to_tflite(simulated, calibration)))
     few = [a[:64] for a in calibration]
     wanted = run_keras(model, few)
     return [Candidate(name, content, _snr(content, few, wanted)) for name, content in made]
+
+
+def _has_dead_filters(model: Any) -> bool:
+    """Whether some output channel's weights are (nearly) all zero."""
+    for layer in weighted_layers(model):
+        if type(layer).__name__ in ("Conv2D", "Dense"):
+            kernel = np.abs(kernel_of(layer))
+            largest = kernel.reshape(-1, kernel.shape[-1]).max(0)
+            if largest.min() < 1e-3 * largest.max():
+                return True
+    return False
 
 
 def _snr(content: bytes, inputs: Sequence[Array], wanted: Sequence[Array]) -> float:

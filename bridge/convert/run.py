@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,8 +130,9 @@ def _lift(
     options: ConvertOptions,
     ladder: Ladder,
 ) -> Lifted:
+    from bridge.convert.export import batch_is_free
     from bridge.convert.lift.lower import lift
-    from bridge.convert.prove import prove_lift, run_onnx, run_torch
+    from bridge.convert.prove import one_by_one, own_rounding, prove_lift, run_onnx, run_torch
     from bridge.convert.witness import testify
 
     with ladder.progress.stage("lift into trainable Keras layers"):
@@ -140,14 +142,22 @@ def _lift(
         for note in lifted.notes:
             ladder.note(note)
         run_reference = None
+        free = batch_is_free(onnx_model)
         if reference is not None:
-            outputs = run_torch(reference, inputs)
+            torch_run = partial(run_torch, reference)
+            outputs = torch_run(inputs) if free else one_by_one(torch_run, inputs)
 
             def run_reference(_: Sequence[Array]) -> list[Array]:
                 return outputs
 
-        ladder.prove(*prove_lift(run_reference, onnx_model, lifted, inputs))
-    if options.onnx2tf:
+        rounding = (
+            None if reference is None or not free else partial(own_rounding, reference, inputs)
+        )
+        ladder.prove(*prove_lift(run_reference, onnx_model, lifted, inputs, rounding))
+    if options.onnx2tf and not free:
+        # With a fixed batch onnx2tf would try to download sample pictures.
+        ladder.note("the network takes one sample at a time: onnx2tf is not asked")
+    elif options.onnx2tf:
         with ladder.progress.stage("ask onnx2tf as a witness"):
             told = outputs if reference is not None else run_onnx(onnx_model, inputs)
             ladder.prove(testify(onnx_model, inputs, told))

@@ -306,6 +306,33 @@ def networks() -> dict[str, tuple[nn.Module, list[tuple[int, ...]]]]:
             ),
             [(20, 5)],
         ),
+        "adaptive_uneven": (
+            s(c(3, 4, 3), nn.AdaptiveAvgPool2d((3, 5)), nn.Flatten(), _head(4, 3, 5)),
+            image,
+        ),
+        "pixel_shuffle": (
+            s(c(3, 8, 3, padding=1), nn.ReLU(), nn.PixelShuffle(2), c(2, 3, 3)),
+            image,
+        ),
+        "borders": (
+            s(
+                nn.ReplicationPad2d((1, 2, 0, 1)),
+                c(3, 4, 3),
+                nn.Tanh(),
+                nn.ReflectionPad2d(1),
+                c(4, 3, 3, stride=2),
+            ),
+            image,
+        ),
+        "maximum": (
+            Of(
+                lambda m, x: m.head(torch.maximum(m.a(x), m.b(x)).amax((2, 3))),
+                a=c(3, 4, 3),
+                b=c(3, 4, 3),
+                head=nn.Linear(4, 3),
+            ),
+            image,
+        ),
         "tokens": (
             Of(
                 lambda m, x: m.c(F.relu(m.b(m.a(x).flatten(2).transpose(1, 2))).mean(1)),

@@ -101,3 +101,25 @@ def test_two_outputs_keep_their_order(tmp_path: Path) -> None:
     _, out = run(str(tmp_path / "net.onnx"), tmp_path / "o", sparsity=0.0)
     graph = read_tflite(out / "model_int8.tflite")
     assert [graph.tensor(i).shape for i in graph.outputs] == [(1, 4, 6, 2), (1, 5)]
+
+
+def test_network_for_one_sample_at_a_time(tmp_path: Path) -> None:
+    source = tmp_path / "one.py"
+    source.write_text(
+        """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 3), nn.Linear(4 * 4 * 5, 3)
+    def forward(self, x):
+        return self.b(self.a(x).relu().view(1, -1))
+"""
+    )
+    result, _ = run(
+        f"{source}:Net", tmp_path / "o", input_shapes=((3, 6, 7),), onnx2tf=True, sparsity=0.5
+    )
+    assert any("one sample at a time" in note for note in result.notes)
+    rungs = {p.rung: p for p in result.proofs}
+    assert rungs["lifted Keras = PyTorch"].samples == 32
+    assert "onnx2tf = PyTorch (witness)" not in rungs

@@ -117,14 +117,27 @@ def prelu(b: Builder, node: Node) -> None:
     b.put(node, Value(y, value.index))
 
 
-_KERAS = {"Add": "Add", "Sub": "Subtract", "Mul": "Multiply"}
+_KERAS = {
+    "Add": "Add",
+    "Sub": "Subtract",
+    "Mul": "Multiply",
+    "Max": "Maximum",
+    "Min": "Minimum",
+}
 
 
 def binary(b: Builder, node: Node) -> None:
     """Add, Sub, Mul and Div, of two activations or with a constant, with broadcasting."""
     first, second = (b.env[name] for name in node.inputs[:2])
     if not isinstance(first, Value) and not isinstance(second, Value):
-        function: Any = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
+        function: Any = {
+            "Add": np.add,
+            "Sub": np.subtract,
+            "Mul": np.multiply,
+            "Div": np.divide,
+            "Max": np.maximum,
+            "Min": np.minimum,
+        }
         if np.issubdtype(first.dtype, np.integer) and node.kind == "Div":
             b.put(node, first // second)
         else:
@@ -137,6 +150,8 @@ def binary(b: Builder, node: Node) -> None:
     constant = second if isinstance(first, Value) else first
     assert isinstance(value, Value)
     assert not isinstance(constant, Value)
+    if node.kind in ("Max", "Min"):
+        raise UnsupportedOperator(node.kind, node.name, hint="with a constant: use ReLU or ReLU6")
     operation = {"Add": "add", "Sub": "sub", "Mul": "mul", "Div": "mul"}[node.kind]
     if node.kind == "Div":
         if value is second:
@@ -261,7 +276,7 @@ def _join_vectors(b: Builder, node: Node, parts: list[Value], axis: int) -> None
 
 HANDLERS = {
     **dict.fromkeys(("Relu", "LeakyRelu", "HardSwish", "HardSigmoid", "Neg", *_SIMPLE), unary),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), binary),
+    **dict.fromkeys((*_KERAS, "Div"), binary),
     **dict.fromkeys(("Softmax", "LogSoftmax"), softmax),
     "Clip": clip,
     "PRelu": prelu,

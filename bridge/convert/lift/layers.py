@@ -160,6 +160,22 @@ class Reduce(keras.layers.Layer):  # type: ignore[misc, name-defined]
         return {**super().get_config(), "operation": self.operation, "axes": self.axes}
 
 
+class DepthToSpace(keras.layers.Layer):  # type: ignore[misc,name-defined]
+    """Blocks of channels become squares of pixels, TensorFlow's order (DCR)."""
+
+    def __init__(self, side: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.side = side
+
+    def call(self, x: Any) -> Any:
+        """The larger image, NHWC."""
+        return tf.nn.depth_to_space(x, self.side)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments to build it again."""
+        return {**super().get_config(), "side": self.side}
+
+
 class HardSwish(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """x · relu6(x + 3) / 6, in the form that TFLite takes for one operator."""
 
@@ -178,6 +194,16 @@ class TransposedConv(keras.layers.Conv2DTranspose):  # type: ignore[misc, name-d
 
 CUSTOM: dict[str, Any] = {
     c.__name__: c
-    for c in (Slice, Gather, WithConstant, Resize, Pad, Reduce, HardSwish, TransposedConv)
+    for c in (
+        Slice,
+        Gather,
+        WithConstant,
+        Resize,
+        Pad,
+        Reduce,
+        DepthToSpace,
+        HardSwish,
+        TransposedConv,
+    )
 }
 """All of them by class name, for ``custom_object_scope``."""

@@ -171,12 +171,9 @@ def pad(b: Builder, node: Node) -> None:
         before[axis], after[axis] = amounts[i], amounts[i + len(chosen)]
     mode = node.get("mode", "constant")
     number = 0.0 if fill is None or fill.size == 0 else float(fill.ravel()[0])
-    if mode not in ("constant", "reflect") or (mode == "constant" and number != 0.0):
+    if mode == "constant" and number != 0.0:
         raise UnsupportedOperator(
-            node.kind,
-            node.name,
-            hint=f"padding with {'the border' if mode != 'constant' else number} has no int8 "
-            "operator; pad with zeros or mirrored",
+            node.kind, node.name, hint=f"padding with {number} is not supported; pad with zeros"
         )
     if any(q < 0 for q in before + after):
         index = value.index[
@@ -189,6 +186,12 @@ def pad(b: Builder, node: Node) -> None:
         before, after = [max(q, 0) for q in before], [max(q, 0) for q in after]
     if not any(before + after):
         b.put(node, value)
+        return
+    if mode in ("edge", "wrap"):  # elements repeated: a view, which becomes a GATHER
+        b.put(
+            node,
+            Value(value.tensor, np.pad(value.index, list(zip(before, after, strict=True)), mode)),
+        )  # type: ignore[call-overload]
         return
     order = axis_order(value.index)
     if value.shape[order[0]] != 1 or before[order[0]] or after[order[0]]:
@@ -257,7 +260,20 @@ def resize(b: Builder, node: Node) -> None:
     b.put_nhwc(node, y, p, rank)
 
 
+def depth_to_space(b: Builder, node: Node) -> None:
+    """DepthToSpace (pixel shuffle); PyTorch's order of channels costs a gather of channels."""
+    value = b.value(node, 0)
+    side = int(node.get("blocksize"))
+    channels = value.shape[1] // (side * side)
+    if node.get("mode", "DCR") == "CRD":
+        order = np.arange(value.shape[1]).reshape(channels, side * side).T.ravel()
+        value = Value(value.tensor, value.index[:, order])
+    x, _ = b.nhwc(value, node, keep_channels=True)
+    b.put_nhwc(node, b.apply(b.layers.DepthToSpace, node.name, x, side))
+
+
 HANDLERS = {
+    "DepthToSpace": depth_to_space,
     "MaxPool": max_pool,
     "AveragePool": average_pool,
     "GlobalAveragePool": global_average_pool,

@@ -105,9 +105,14 @@ def as_box(target: Index, physical: tuple[int, ...]) -> Box | None:
     """Take a target as a grid over the physical axes, or None if it is none."""
     coordinates = np.unravel_index(target.ravel(), physical)
     axes = []
-    for c in coordinates:
-        _, first = np.unique(c, return_index=True)
-        axes.append(c[np.sort(first)])
+    for position, c in enumerate(coordinates):
+        if target.ndim == len(physical):  # axis by axis, so that positions may repeat
+            corner = [slice(0, 1)] * target.ndim
+            corner[position] = slice(None)
+            axes.append(c.reshape(target.shape)[tuple(corner)].ravel())
+        else:
+            _, first = np.unique(c, return_index=True)
+            axes.append(c[np.sort(first)])
     if int(np.prod([len(a) for a in axes])) != target.size:
         return None
     grid = np.arange(int(np.prod(physical))).reshape(physical)[np.ix_(*axes)]

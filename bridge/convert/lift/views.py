@@ -135,18 +135,6 @@ def gather(b: Builder, node: Node) -> None:
     moved(b, node, np.take(elements(b, node), positions, int(node.get("axis", 0))))
 
 
-def depth_to_space(b: Builder, node: Node) -> None:
-    """DepthToSpace (pixel shuffle), as ONNX defines it by reshape and transpose."""
-    x = elements(b, node)
-    n, c, h, w = x.shape
-    s = int(node.get("blocksize"))
-    if node.get("mode", "DCR") == "DCR":
-        y = x.reshape(n, s, s, c // (s * s), h, w).transpose(0, 3, 4, 1, 5, 2)
-    else:
-        y = x.reshape(n, c // (s * s), s, s, h, w).transpose(0, 1, 4, 2, 5, 3)
-    moved(b, node, y.reshape(n, c // (s * s), h * s, w * s))
-
-
 def space_to_depth(b: Builder, node: Node) -> None:
     """SpaceToDepth (pixel unshuffle)."""
     x = elements(b, node)
@@ -192,7 +180,6 @@ HANDLERS = {
     "Expand": expand,
     "Tile": tile,
     "Gather": gather,
-    "DepthToSpace": depth_to_space,
     "SpaceToDepth": space_to_depth,
     "Identity": identity,
     "Dropout": identity,

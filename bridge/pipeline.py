@@ -136,7 +136,9 @@ def _first_layer(graph: Graph, model: bytes, sample: Array) -> str:
     engine = interpreter(model, preserve=True)
     engine.set_input(sample[None], 0)
     engine.invoke()
-    return first_difference(graph, sample, lambda index: np.array(engine.GetTensor(index, 0)))
+    return first_difference(
+        graph, sample, lambda index: np.array(engine.GetTensor(index, 0)["tensor_data"])
+    )
 
 
 def _firmware(

@@ -47,6 +47,10 @@ FIT_SHAPES = (
     LayerShape("u", CONNECTED, (1, 1, 120), 84),
     LayerShape("v", CONNECTED, (1, 1, 84), 10),
     LayerShape("w", CONNECTED, (1, 1, 1024), 64),
+    LayerShape("y", CONNECTED, (1, 1, 400), 120, block=(4, 1)),
+    LayerShape("A", CONNECTED, (1, 1, 400), 120, block=(1, 4)),
+    LayerShape("B", CONNECTED, (1, 1, 96), 40, block=(1, 4)),
+    LayerShape("z", CONNECTED, (1, 1, 96), 40, block=(4, 1)),
     LayerShape("x", CONNECTED, (1, 1, 64), 200),
 )
 SPARSITIES = (0.0, 0.6, 0.9, 0.97)
@@ -74,10 +78,7 @@ def fit_core(core: str, folder: Path) -> tuple[dict[str, dict[str, float]], dict
                     if tuple(stored.work.items()) not in seen:
                         seen.add(tuple(stored.work.items()))
                         cases.append(Case(layer, name, stored, QUANT))
-    # Flash of the smallest board holds about a third of them at once.
-    measured = []
-    for start in range(0, len(cases), 60):
-        measured += measure(cases[start : start + 60], core, folder)
+    measured = measure(cases, core, folder)
     costs, errors = {}, {}
     for name in FORMATS:
         mine = [
@@ -117,6 +118,12 @@ def main(cores: Sequence[str]) -> None:
         for name, error in errors[core].items():
             print(f"{core} {name}: largest error {error:.1%}")
         errors[core] = {name: round(error, 4) for name, error in errors[core].items()}
+        _write(costs, errors)
+
+
+def _write(
+    costs: dict[str, dict[str, dict[str, float]]], errors: dict[str, dict[str, float]]
+) -> None:
     text = (
         '"""Cycles of what kernels do. Written by ``python -m bridge.bench.kernel_fit``; '
         'do not edit."""\n\n'

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.compile.connected import octet, wide
+from bridge.compile.connected import block1x4, block4x1, octet, wide
 from bridge.compile.cost import cycles
 from bridge.compile.dual import COMFORTABLE_SCRATCH, dual, dual_dense, dual_depthwise
 from bridge.compile.formats import Stored, Weighted, d8, dense
@@ -28,11 +28,13 @@ FORMATS: Mapping[str, Format] = {
     "dual": dual,
     "wide": lambda layer, scratch: wide(layer),
     "octet": lambda layer, scratch: octet(layer),
+    "4x1": lambda layer, scratch: block4x1(layer),
+    "1x4": lambda layer, scratch: block1x4(layer),
 }
 """Every format by name: a layer and the bytes of scratch it should stay within, to its storage."""
 
 DENSE = frozenset({"dense", "dual-dense", "depthwise-dual", "wide"})
-NEEDS_DSP = frozenset({"dual-dense", "depthwise-dual", "dual", "octet", "wide"})
+NEEDS_DSP = frozenset({"dual-dense", "depthwise-dual", "dual", "octet", "wide", "4x1", "1x4"})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.compile.formats import Stored, Weighted
+from bridge.encode.block1x4 import pack_1x4
+from bridge.encode.block4x1 import pack_4x1
 from bridge.encode.dual import largest_sum
 from bridge.encode.octet import pack_octet
 from bridge.encode.streams import StreamError, fold_zero_point
@@ -37,6 +39,63 @@ def octet(layer: Weighted) -> Stored | None:
             "batches": float(packed.batches),
             "halves": float(packed.halves),
             "chunks": float(packed.chunks),
+            "outputs": float(layer.target.c),
+            "layers": 1.0,
+        },
+    )
+
+
+def block4x1(layer: Weighted) -> Stored | None:
+    """Blocks of four neighbouring outputs; None where the kernel can't run the layer."""
+    if not layer.one_pixel:
+        return None
+    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+    tables = requantization(matrix, layer)
+    if tables is None:
+        return None
+    try:
+        packed = pack_4x1(matrix)
+    except StreamError:
+        return None
+    groups = -(-layer.target.c // 4)
+    return Stored(
+        "fully_connected_4x1",
+        "snn_fully_connected_4x1_s8",
+        {"stream": packed.stream, **tables},
+        16 * groups,
+        own_requantization=True,
+        work={
+            "batches": float(packed.batches),
+            "chunks": float(packed.chunks),
+            "groups": float(groups),
+            "outputs": float(layer.target.c),
+            "layers": 1.0,
+        },
+    )
+
+
+def block1x4(layer: Weighted) -> Stored | None:
+    """Blocks of four neighbouring inputs; None where the kernel can't run the layer."""
+    if not layer.one_pixel:
+        return None
+    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+    tables = requantization(matrix, layer)
+    if tables is None:
+        return None
+    try:
+        packed = pack_1x4(matrix)
+    except StreamError:
+        return None
+    return Stored(
+        "fully_connected_1x4",
+        "snn_fully_connected_1x4_s8",
+        {"stream": packed.stream, **tables},
+        2 * COLUMNS * -(-layer.source.c // COLUMNS) + 4 * layer.target.c,
+        own_requantization=True,
+        work={
+            "batches": float(packed.batches),
+            "chunks": float(packed.chunks),
+            "inputs": float(layer.source.c),
             "outputs": float(layer.target.c),
             "layers": 1.0,
         },
@@ -80,7 +139,7 @@ def requantization(matrix: npt.NDArray[np.int8], layer: Weighted) -> dict[str, A
     if np.any(layer.shift > -1) or np.any(layer.multiplier < 2**30):
         return None
     return {
-        "bias": bias,
+        "bias2": (2 * bias.astype(np.int64)).astype(np.int32),
         "multiplier": layer.multiplier,
-        "shift": (-layer.shift).astype(np.uint8),
+        "shift": (-layer.shift - 1).astype(np.uint8),
     }

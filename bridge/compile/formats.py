@@ -109,16 +109,30 @@ def dense(layer: Weighted) -> Stored:
         "DEPTHWISE_CONV_2D": "depthwise_convolve_s8",
         "FULLY_CONNECTED": "fully_connected_s8" if layer.one_pixel else "convolve_s8",
     }[layer.kind]
-    pixels = layer.target.h * layer.target.w
+    depth = 1 if layer.kind == "DEPTHWISE_CONV_2D" else layer.source.c // layer.groups
+    taps = layer.target.c * taps_inside(layer)
     work = {
-        f"{function} macs": float(layer.macs),
-        f"{function} taps": float(
-            pixels * layer.target.c * layer.window.kernel_h * layer.window.kernel_w
-        ),
-        f"{function} outputs": float(pixels * layer.target.c),
+        f"{function} macs": float(taps * depth),
+        f"{function} taps": float(taps),
+        f"{function} outputs": float(layer.target.h * layer.target.w * layer.target.c),
         "layers": 1.0,
     }
     return Stored(function, f"snn_{function}", _dense_constants(layer), work=work)
+
+
+def taps_inside(layer: Weighted) -> int:
+    """Filter taps that lie inside the image, over all output positions."""
+    w = layer.window
+
+    def along(size: int, out: int, kernel: int, stride: int, dilation: int, pad: int) -> int:
+        places = np.arange(out)[:, None] * stride - pad + np.arange(kernel) * dilation
+        return int(np.count_nonzero((places >= 0) & (places < size)))
+
+    rows = along(layer.source.h, layer.target.h, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top)
+    columns = along(
+        layer.source.w, layer.target.w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left
+    )
+    return rows * columns
 
 
 def cmsis_nn(layer: Weighted) -> Stored | None:

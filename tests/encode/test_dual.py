@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.encode.block1x4 import pack_1x4, unpack_1x4
+from bridge.encode.block4x1 import pack_4x1, unpack_4x1
 from bridge.encode.dual import (
     LARGEST_SUM,
     DualGeometry,
@@ -111,6 +113,48 @@ def test_a_corrupted_octet_stream_never_gives_other_weights_than_it_says(
     stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
     try:
         unpack_octet(replace(packed, stream=stream))
+    except StreamError:
+        return
+
+
+@given(st.integers(1, 11), st.integers(1, 900), densities, seeds)
+@settings(max_examples=120, deadline=None)
+def test_4x1_is_its_own_inverse(rows: int, columns: int, density: float, seed: int) -> None:
+    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
+    np.testing.assert_array_equal(unpack_4x1(pack_4x1(weights)), weights)
+
+
+@given(st.integers(1, 9), st.integers(1, 400), densities, seeds, st.data())
+@settings(max_examples=120, deadline=None)
+def test_a_corrupted_4x1_stream_is_refused_or_stays_inside(
+    rows: int, columns: int, density: float, seed: int, data: st.DataObject
+) -> None:
+    packed = pack_4x1(sparse(np.random.default_rng(seed), (rows, columns), density))
+    stream = packed.stream.copy()
+    stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        assert unpack_4x1(replace(packed, stream=stream)).shape == (rows, columns)
+    except StreamError:
+        return
+
+
+@given(st.integers(1, 11), st.integers(1, 900), densities, seeds)
+@settings(max_examples=120, deadline=None)
+def test_1x4_is_its_own_inverse(rows: int, columns: int, density: float, seed: int) -> None:
+    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
+    np.testing.assert_array_equal(unpack_1x4(pack_1x4(weights)), weights)
+
+
+@given(st.integers(1, 9), st.integers(1, 400), densities, seeds, st.data())
+@settings(max_examples=120, deadline=None)
+def test_a_corrupted_1x4_stream_is_refused_or_stays_inside(
+    rows: int, columns: int, density: float, seed: int, data: st.DataObject
+) -> None:
+    packed = pack_1x4(sparse(np.random.default_rng(seed), (rows, columns), density))
+    stream = packed.stream.copy()
+    stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        assert unpack_1x4(replace(packed, stream=stream)).shape == (rows, columns)
     except StreamError:
         return
 

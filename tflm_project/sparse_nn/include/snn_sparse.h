@@ -12,6 +12,7 @@
 #ifndef SNN_SPARSE_H
 #define SNN_SPARSE_H
 
+#include "snn_nn.h"
 #include "snn_types.h"
 
 #ifdef __cplusplus
@@ -139,9 +140,9 @@ int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_
  * The generator guarantees |sum| + |bias| < 2^30 and a right shift of 1 to 31 for every row. */
 typedef struct {
     const uint8_t *stream; /* aligned to 4 */
-    const int32_t *bias;   /* zero point folded in */
+    const int32_t *bias2;  /* twice the bias, zero point folded in */
     const int32_t *multiplier;
-    const uint8_t *shift; /* to the right */
+    const uint8_t *shift; /* to the right, less one */
     uint32_t size;        /* bytes in stream; read by checked builds alone */
 } snn_stream_octet;
 
@@ -152,8 +153,31 @@ snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t input_size,
 
 int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_size);
 
-/* Sums to outputs, one multiplier and right shift (1 to 31) each; |sum + bias| < 2^30. */
-void snn_requantize_rows(const int32_t *sums, const int32_t *bias, const int32_t *multiplier,
+/* Fully connected layer with weights in blocks of four neighbouring outputs (4x1). The stream holds
+ * groups of four outputs: a header of four bytes (place in the unrolled code, number of batches,
+ * 0, 0), then batches of four blocks, 20 bytes each: weights as the kernel's file says, and four
+ * offsets as in octet. The other fields and the guarantees are those of octet.
+ * scratch: one int32 per output, rounded up to a multiple of four outputs, aligned to 4. */
+snn_status snn_fully_connected_4x1_s8(const int8_t *input, int32_t input_size,
+                                      const snn_stream_octet *weights, const snn_quant *quant,
+                                      int8_t *output, int32_t output_size, void *scratch);
+
+int32_t snn_fully_connected_4x1_s8_get_scratch_size(int32_t output_size);
+
+/* Fully connected layer with weights in blocks of four neighbouring inputs (1x4). The stream holds
+ * rows: a header of four bytes (place in the unrolled code, number of batches, 0, 0), then batches
+ * of four blocks, 20 bytes each: sixteen weights and four offsets, which count blocks from a base
+ * that each batch's last offset moves on. The other fields and the guarantees are those of octet.
+ * scratch: snn_fully_connected_1x4_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_fully_connected_1x4_s8(const int8_t *input, int32_t input_size,
+                                      const snn_stream_octet *weights, const snn_quant *quant,
+                                      int8_t *output, int32_t output_size, void *scratch);
+
+int32_t snn_fully_connected_1x4_s8_get_scratch_size(int32_t input_size, int32_t output_size);
+
+/* Sums to outputs, each with twice its bias, a multiplier and a right shift (1 to 31) less one;
+ * |sum + bias| < 2^30. */
+void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_t *multiplier,
                          const uint8_t *shift, const snn_quant *quant, int8_t *output,
                          int32_t count);
 
@@ -161,9 +185,9 @@ void snn_requantize_rows(const int32_t *sums, const int32_t *bias, const int32_t
  * [four outputs][four inputs][4][4], zeros filling up both sides. */
 typedef struct {
     const int8_t *weights; /* aligned to 4 */
-    const int32_t *bias;   /* zero point folded in */
+    const int32_t *bias2;  /* twice the bias, zero point folded in */
     const int32_t *multiplier;
-    const uint8_t *shift; /* to the right */
+    const uint8_t *shift; /* to the right, less one */
 } snn_dense_wide;
 
 /* Dense fully connected layer. scratch: aligned to 4. */
@@ -177,6 +201,15 @@ int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t input_size, int32_t
 snn_status snn_max_pool_packed_s8(const int8_t *input, snn_shape input_shape,
                                   const snn_window *window, const snn_quant *quant,
                                   int8_t *output, snn_shape output_shape);
+
+/* Addition of two activations of one shape, by table; parameters as for snn_add_s8 in snn_nn.h,
+ * but with an output shift of 1 to 22 to the right, left_shift at most 20, and inputs' shifts not
+ * to the left. scratch: snn_add_packed_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_add_packed_s8(const int8_t *input1, const int8_t *input2,
+                             const snn_elementwise *quant, int8_t *output, int32_t size,
+                             void *scratch);
+
+int32_t snn_add_packed_s8_get_scratch_size(void);
 
 #ifdef __cplusplus
 }

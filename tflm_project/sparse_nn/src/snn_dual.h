@@ -150,6 +150,14 @@ typedef struct {
 #define SNN_DUAL_ASSEMBLY 0
 #endif
 
+/* Helium, the vector extension of Cortex-M55 and M85: integer part. */
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && !defined(SNN_CHECKED) && \
+    !defined(SNN_PORTABLE)
+#define SNN_MVE 1
+#else
+#define SNN_MVE 0
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,10 @@
 #include "snn_dual.h"
 #include "snn_sparse.h"
 
+#if SNN_MVE
+#include <arm_mve.h>
+#endif
+
 enum { BATCH = 8, HALF = 4, HEADER = 4, UNROLLED = 5, BATCH_CODE = 98 };
 
 SNN_SMALL int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_size)
@@ -16,7 +20,36 @@ SNN_SMALL int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_s
     return 4 * output_size;
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_MVE
+
+/* A batch is one gather of eight activations and one VMLADAVA. */
+static void run_rows(const int8_t *input, const uint8_t *stream, int32_t *sums, int32_t *end)
+{
+    const mve_pred16_t four = vctp16q(HALF);
+    for (; sums < end; ++sums) {
+        const int8_t *x = input;
+        int32_t sum = 0;
+        int32_t batches = stream[1];
+        const int32_t half = stream[2];
+        stream += HEADER;
+        if (half) {
+            const int16x8_t weights = vldrbq_z_s16((const int8_t *)stream, four);
+            const uint16x8_t offsets = vldrbq_z_u16(stream + HALF, four);
+            sum = vmladavaq_s16(sum, weights, vldrbq_gather_offset_z_s16(x, offsets, four));
+            x += stream[2 * HALF - 1];
+            stream += 2 * HALF;
+        }
+        for (; batches > 0; --batches, stream += 2 * BATCH) {
+            const int16x8_t weights = vldrbq_s16((const int8_t *)stream);
+            const uint16x8_t offsets = vldrbq_u16(stream + BATCH);
+            sum = vmladavaq_s16(sum, weights, vldrbq_gather_offset_s16(x, offsets));
+            x += stream[2 * BATCH - 1];
+        }
+        *sums = sum;
+    }
+}
+
+#elif SNN_DUAL_ASSEMBLY
 
 /* r0-r5 r8 r9 offsets, then activations (the eighth in r10), r6 stream, r7 base, r11 r12 weights,
  * lr sum. Stack: 0 input, 4 where the row ends, 8 next sum, 12 behind the last sum. */
@@ -189,7 +222,7 @@ SNN_SMALL snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t i
     (void)input_size;
 #endif
     run_rows(input, weights->stream, sums, sums + output_size);
-    snn_requantize_rows(sums, weights->bias, weights->multiplier, weights->shift, quant, output,
+    snn_requantize_rows(sums, weights->bias2, weights->multiplier, weights->shift, quant, output,
                         output_size);
     return SNN_OK;
 }

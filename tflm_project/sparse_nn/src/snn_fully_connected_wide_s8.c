@@ -119,7 +119,7 @@ SNN_SMALL snn_status snn_fully_connected_wide_s8(const int8_t *input, int32_t in
     for (int32_t row = 0; row < output_size; row += ROWS) {
         at = run_rows(wide, at, blocks, sums + row);
     }
-    snn_requantize_rows(sums, weights->bias, weights->multiplier, weights->shift, quant, output,
+    snn_requantize_rows(sums, weights->bias2, weights->multiplier, weights->shift, quant, output,
                         output_size);
     return SNN_OK;
 }

@@ -1,9 +1,8 @@
-"""The command line: parses, calls, prints; nothing else."""
+"""``tflm-bridge convert``: from a PyTorch network to a bundle."""
 
 from __future__ import annotations
 
 import json
-import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -11,18 +10,7 @@ from typing import Annotated, Any, Optional
 import typer
 from rich.console import Console
 
-import bridge
-from bridge.bench.engines import CORES, DEFAULT_ENGINES, ENGINES
-from bridge.errors import BridgeError, InputError
-
-app = typer.Typer(
-    name="tflm-bridge",
-    help="Bring a PyTorch network onto a Cortex-M: pruned, int8, proved byte for byte, measured.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
+from bridge.errors import InputError
 
 
 class Pattern(str, Enum):
@@ -42,22 +30,6 @@ class Quantize(str, Enum):
     qat = "qat"
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"tflm-bridge {bridge.__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command()
 def convert(
     model: Annotated[
         str,
@@ -152,87 +124,6 @@ def convert(
     typer.echo(f"\nbundle: {bundle.path}    next: tflm-bridge bench {bundle.path}")
 
 
-@app.command()
-def bench(
-    bundle: Annotated[Path, typer.Argument(help="A bundle made by convert.")],
-    core: Annotated[
-        Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(CORES)}.")
-    ] = None,
-    engine: Annotated[
-        Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(ENGINES)}.")
-    ] = None,
-    tflm_root: Annotated[
-        Optional[Path],
-        typer.Option(envvar="TFLM_ROOT", help="A TFLM tree with a built library, for tflm."),
-    ] = None,
-    limit: Annotated[
-        Optional[int], typer.Option(min=1, help="Run only the first so many samples.")
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that one emulated run may take.")] = 600,
-    json_file: Annotated[
-        Optional[Path], typer.Option("--json", help="Write the rows as JSON.")
-    ] = None,
-    html: Annotated[Optional[Path], typer.Option(help="Write the report as one HTML file.")] = None,
-) -> None:
-    """Run every engine on every core over the bundle's samples; print one table."""
-    from bridge.bench.engines import run_bench
-    from bridge.bench.table import LEGEND, boards, comparison
-    from bridge.bundle import Bundle, write_atomic
-    from bridge.console import Terminal
-    from bridge.errors import ProofError
-    from bridge.pipeline import record_bench
-
-    opened = Bundle.open(bundle)
-    rows = run_bench(
-        opened,
-        engines=engine or DEFAULT_ENGINES,
-        cores=core or ("cortex-m4",),
-        tflm_root=tflm_root,
-        limit=limit,
-        timeout=timeout,
-        progress=Terminal(),
-    )
-    opened = record_bench(opened, rows)
-    console = Console(width=None if Console().is_terminal else 180)
-    console.print(comparison(rows, title=f"{opened.manifest.get('model')}: {bundle}"))
-    console.print(LEGEND, style="dim", highlight=False)
-    console.print(boards(rows))
-    for row in rows:
-        if row.kernels:
-            console.print(
-                f"kernels of {row.engine} on {row.core}: {row.kernels}",
-                style="dim", highlight=False, markup=False,
-            )  # fmt: skip
-    if json_file is not None:
-        write_atomic(json_file, json.dumps([row.as_json() for row in rows], indent=2) + "\n")
-    if html is not None:
-        write_atomic(html, (opened.path / "report.html").read_bytes())
-    typer.echo(f"\nreport: {opened.path / 'report.html'}")
-    wrong = [row for row in rows if row.bit_exact is False]
-    if wrong:
-        names = ", ".join(f"{row.engine} on {row.core}" for row in wrong)
-        raise ProofError("engines = TFLM on the host", f"outputs differ: {names}")
-
-
-@app.command()
-def doctor() -> None:
-    """Show what is installed, what is missing, and what to do about it."""
-    from rich.table import Table
-
-    from bridge.firmware.doctor import checks
-
-    table = Table(box=None, show_header=False)
-    found = checks()
-    for check in found:
-        mark = "[green]✓[/green]" if check.ok else ("[red]✗[/red]" if check.needed else "–")
-        table.add_row(mark, check.name, check.detail)
-        if not check.ok:
-            table.add_row("", "", f"[dim]→ {check.remedy}[/dim]")
-    Console().print(table)
-    if any(check.needed and not check.ok for check in found):
-        raise typer.Exit(1)
-
-
 def _pairs(given: list[str], option: str) -> dict[str, Any]:
     pairs = {}
     for text in given:
@@ -289,26 +180,3 @@ def _print_conversion(manifest: Any) -> None:
     console.print(f"{metrics.get('metric', 'metric')}: {shown}", style="bold", highlight=False)
     for note in manifest["notes"]:
         console.print(f"· {note}", style="dim", markup=False, highlight=False)
-
-
-def main() -> None:
-    """Entry point of ``tflm-bridge``: our own errors end with one message and a status."""
-    try:
-        app(standalone_mode=True)
-    except BridgeError as error:
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print("[red]error:[/red]", end=" ")
-        console.print(str(error), markup=False)
-        raise SystemExit(error.exit_status) from None
-    except Exception as error:
-        if os.environ.get("TFLM_BRIDGE_DEBUG"):
-            raise
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print("[red]error:[/red]", end=" ")
-        console.print(f"unexpected {type(error).__name__}: {error}", markup=False)
-        console.print("  → a defect of tflm-bridge; TFLM_BRIDGE_DEBUG=1 shows where it happened")
-        raise SystemExit(70) from None  # EX_SOFTWARE of sysexits.h
-
-
-if __name__ == "__main__":
-    main()

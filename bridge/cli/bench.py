@@ -1,0 +1,73 @@
+"""``tflm-bridge bench``: every engine on every core, one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+from bridge.bench.engines import CORES, DEFAULT_ENGINES, ENGINES
+
+
+def bench(
+    bundle: Annotated[Path, typer.Argument(help="A bundle made by convert.")],
+    core: Annotated[
+        Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(CORES)}.")
+    ] = None,
+    engine: Annotated[
+        Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(ENGINES)}.")
+    ] = None,
+    tflm_root: Annotated[
+        Optional[Path],
+        typer.Option(envvar="TFLM_ROOT", help="A TFLM tree with a built library, for tflm."),
+    ] = None,
+    limit: Annotated[
+        Optional[int], typer.Option(min=1, help="Run only the first so many samples.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds that one emulated run may take.")] = 600,
+    json_file: Annotated[
+        Optional[Path], typer.Option("--json", help="Write the rows as JSON.")
+    ] = None,
+    html: Annotated[Optional[Path], typer.Option(help="Write the report as one HTML file.")] = None,
+) -> None:
+    """Run every engine on every core over the bundle's samples; print one table."""
+    from bridge.bench.engines import run_bench
+    from bridge.bench.table import LEGEND, boards, comparison
+    from bridge.bundle import Bundle, write_atomic
+    from bridge.console import Terminal
+    from bridge.errors import ProofError
+    from bridge.pipeline import record_bench
+
+    opened = Bundle.open(bundle)
+    rows = run_bench(
+        opened,
+        engines=engine or DEFAULT_ENGINES,
+        cores=core or ("cortex-m4",),
+        tflm_root=tflm_root,
+        limit=limit,
+        timeout=timeout,
+        progress=Terminal(),
+    )
+    opened = record_bench(opened, rows)
+    console = Console(width=None if Console().is_terminal else 180)
+    console.print(comparison(rows, title=f"{opened.manifest.get('model')}: {bundle}"))
+    console.print(LEGEND, style="dim", highlight=False)
+    console.print(boards(rows))
+    for row in rows:
+        if row.kernels:
+            console.print(
+                f"kernels of {row.engine} on {row.core}: {row.kernels}",
+                style="dim", highlight=False, markup=False,
+            )  # fmt: skip
+    if json_file is not None:
+        write_atomic(json_file, json.dumps([row.as_json() for row in rows], indent=2) + "\n")
+    if html is not None:
+        write_atomic(html, (opened.path / "report.html").read_bytes())
+    typer.echo(f"\nreport: {opened.path / 'report.html'}")
+    wrong = [row for row in rows if row.bit_exact is False]
+    if wrong:
+        names = ", ".join(f"{row.engine} on {row.core}" for row in wrong)
+        raise ProofError("engines = TFLM on the host", f"outputs differ: {names}")

@@ -6,4 +6,5 @@ cd "$(dirname "$0")/.."
 bash scripts/setup.sh
 bash scripts/check.sh
 export TF_CPP_MIN_LOG_LEVEL=3 TF_USE_LEGACY_KERAS=1
-exec .venv/bin/python -m pytest "$@"
+# One process a core; a file stays together, since its tests share what was costly to make.
+exec .venv/bin/python -m pytest -n auto --dist loadfile "$@"

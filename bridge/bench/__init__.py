@@ -1,5 +1,5 @@
 """One honest comparison: the same weights through every engine, on every core asked for."""
 
-from bridge.bench.row import Row
+from bridge.bench.row import LayerCount, Row
 
-__all__ = ["Row"]
+__all__ = ["LayerCount", "Row"]

@@ -9,6 +9,23 @@ _FLASH = ("code", "weights", "kernels", "application")
 
 
 @dataclass(frozen=True)
+class LayerCount:
+    """What one layer took of an inference.
+
+    Attributes:
+        layer: its name in the network.
+        kind: TFLite's operator name.
+        instructions: exact, counted in a build that marks where each layer starts.
+        kernel: the C function that runs it; empty where the interpreter chooses.
+    """
+
+    layer: str
+    kind: str
+    instructions: int
+    kernel: str = ""
+
+
+@dataclass(frozen=True)
 class Row:
     """What was measured of one engine on one core; None where a figure does not apply.
 
@@ -22,17 +39,20 @@ class Row:
         samples: how many real inputs were run.
         flash_code: linked code bytes minus an empty firmware's.
         flash_kernels: the part of the code in CMSIS-NN or sparse_nn.
-        flash_application: the part of the code in generated files; what is left of the code is
-            runtime: interpreter and C library.
+        flash_application: the part of the code in generated files.
         flash_weights: linked bytes of weights, biases and per-channel tables.
         ram_arena: activation memory in bytes, inputs and outputs included, without scratch.
         ram_scratch: kernel scratch in bytes.
         ram_stack: high-water mark of the stack during one inference, bytes.
         ram_static: linked .data and .bss beside the arena, minus an empty firmware's, bytes.
         instructions: of one inference, exact.
+        layer_instructions: the same by layer, in execution order, from a second build that marks
+            where each layer starts; the marks cost two instructions a layer, and what stands
+            between the last layer and the end counts as the last one's.
         cycles_modelled: best, low and high estimate of a timing model; no silicon.
-        baseline: the engine that ratios of this row refer to.
-        kernels: which kernel library was linked, with its version.
+        baseline: the engine that ratios of this row refer to; empty for a row without one.
+        kernels: the kernel libraries with their versions, and which of their kernels the linked
+            file holds, from its symbols.
         note: a remark; where the row could not run, the reason and what to do.
     """
 
@@ -51,7 +71,7 @@ class Row:
     ram_stack: int | None = None
     ram_static: int | None = None
     instructions: int | None = None
-    layer_instructions: tuple[int, ...] = ()
+    layer_instructions: tuple[LayerCount, ...] = ()
     cycles_modelled: tuple[int, int, int] | None = None
     baseline: str = ""
     kernels: str = ""
@@ -63,6 +83,13 @@ class Row:
         if self.flash_code is None or self.flash_weights is None:
             return None
         return self.flash_code + self.flash_weights
+
+    @property
+    def flash_runtime(self) -> int | None:
+        """The part of the code that is neither kernel nor generated: interpreter, C library."""
+        if self.flash_code is None:
+            return None
+        return self.flash_code - (self.flash_kernels or 0) - (self.flash_application or 0)
 
     @property
     def ram_total(self) -> int | None:
@@ -82,6 +109,7 @@ class Row:
         values = asdict(self)
         cycles = values.pop("cycles_modelled")
         flash = {part: values.pop(f"flash_{part}") for part in _FLASH}
+        flash["runtime"] = self.flash_runtime
         ram = {part: values.pop(f"ram_{part}") for part in ("arena", "scratch", "stack", "static")}
         return {
             **values,

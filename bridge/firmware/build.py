@@ -11,6 +11,7 @@ from bridge.bundle import write_atomic
 from bridge.compile.program import CProgram
 from bridge.errors import BuildError
 from bridge.firmware.cmsis_nn import find_cmsis_nn
+from bridge.firmware.size import linked_kernels
 from bridge.firmware.toolchain import require
 from bridge.paths import tflm_project
 
@@ -35,7 +36,8 @@ class Firmware:
     Attributes:
         elf: the linked file, with symbols.
         core: what it was compiled for.
-        kernels: the kernel libraries that were linked, in words.
+        kernels: the kernel libraries with their versions, and which of their kernels the file
+            holds.
     """
 
     elf: Path
@@ -43,29 +45,42 @@ class Firmware:
     kernels: str = ""
 
 
-def build_c(program: CProgram, core: str, out: Path, *, trace: bool = False) -> Firmware:
+def build_c(program: CProgram, core: str, out: Path) -> Firmware:
     """Build a network in plain C.
 
     Args:
         program: the generated sources.
         core: for example ``cortex-m4``.
         out: a folder to build in; it is made.
-        trace: mark each layer's start, for counts per layer.
 
     Raises:
         ToolchainError: compiler, CMake or CMSIS-NN is not there.
         BuildError: the compiler or linker refused, or the network doesn't fit the board.
     """
     options = {"BRIDGE_LIBRARIES": ";".join(program.library)}
-    kernels = ["sparse_nn"] if "sparse_nn" in program.library else []
+    libraries = ["sparse_nn"] if "sparse_nn" in program.library else []
     if "cmsis_nn" in program.library:
         cmsis = find_cmsis_nn()
         options |= {"CMSIS_NN_SOURCE": str(cmsis.source), "CMSIS_CORE": str(cmsis.core)}
-        kernels.append(cmsis.label)
-    defines = [*program.defines, *(["SNN_TRACE"] if trace else [])]
-    options["BRIDGE_DEFINES"] = ";".join(defines)
+        libraries.append(cmsis.label)
+    options["BRIDGE_DEFINES"] = ";".join(program.defines)
     files = {**program.files, "model_under_test.h": under_test_header(program)}
-    return Firmware(build_files(core, "c", files, options, out), core, ", ".join(kernels))
+    elf = build_files(core, "c", files, options, out)
+    return Firmware(elf, core, f"{', '.join(libraries)}; linked: {linked_kernels(elf)}")
+
+
+def build_traced(firmware: Firmware) -> Path:
+    """Link a firmware once more, with a mark at each layer's start, for counts per layer.
+
+    Args:
+        firmware: as built; its folder is still there.
+
+    Returns:
+        The ELF file that marks.
+    """
+    folder = firmware.elf.parent
+    _run([str(require("cmake")), "--build", str(folder), "--target", "traced"], firmware.core)
+    return folder / "traced.elf"
 
 
 def build_empty(core: str, out: Path) -> Firmware:

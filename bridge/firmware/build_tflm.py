@@ -12,7 +12,7 @@ from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
 from bridge.firmware.arrays import model_data
 from bridge.firmware.build import Firmware, build_files
 from bridge.firmware.resolver import resolver_header
-from bridge.firmware.size import symbols
+from bridge.firmware.size import linked_kernels
 from bridge.graph import Graph
 
 ARENA_STEP = 16
@@ -29,7 +29,6 @@ def build_tflm(
     tflm_root: Path,
     *,
     arena: int | None = None,
-    trace: bool = False,
 ) -> Firmware:
     """Build a network in stock TFLM.
 
@@ -40,7 +39,6 @@ def build_tflm(
         out: a folder to build in; it is made.
         tflm_root: a TFLM tree with a built library, or an installed prefix.
         arena: bytes; the smallest that works is found by running where left out.
-        trace: mark each operator's start, for counts per layer.
 
     Raises:
         ToolchainError: there is no TFLM library for this core, or no compiler.
@@ -50,10 +48,10 @@ def build_tflm(
     """
     check_root(tflm_root, core)
     if arena is None:
-        probe = _link(model, graph, core, out, tflm_root, _FIRST_ARENA, trace)
+        probe = _link(model, graph, core, out, tflm_root, _FIRST_ARENA)
         arena = smallest_arena(probe, core, _input_bytes(graph))
-    elf = _link(model, graph, core, out, tflm_root, -(-arena // ARENA_STEP) * ARENA_STEP, trace)
-    return Firmware(elf, core, f"{tflm_version(tflm_root)}, {linked_kernels(elf)}")
+    elf = _link(model, graph, core, out, tflm_root, -(-arena // ARENA_STEP) * ARENA_STEP)
+    return Firmware(elf, core, f"{tflm_version(tflm_root)}; linked: {linked_kernels(elf)}")
 
 
 def check_root(tflm_root: Path, core: str) -> None:
@@ -126,17 +124,6 @@ def smallest_arena(elf: Path, core: str, input_bytes: int) -> int:
     return high * ARENA_STEP
 
 
-def linked_kernels(elf: Path) -> str:
-    """Which kernels an ELF really holds, from its symbols."""
-    optimized = sorted(
-        name for name in symbols(elf) if re.fullmatch(r"arm_(?!nn_|memset|memcpy)\w+", name)
-    )
-    if not optimized:
-        return "reference kernels"
-    shown = [name for name in optimized if not name.endswith("_get_buffer_size")]
-    return f"CMSIS-NN kernels {' '.join(shown)}"
-
-
 def tflm_version(tflm_root: Path) -> str:
     """TFLM's commit and that of the CMSIS-NN it was built with, as far as the tree tells."""
     found = subprocess.run(
@@ -157,9 +144,7 @@ def _input_bytes(graph: Graph) -> int:
     return sum(graph.tensor(index).bytes for index in graph.inputs)
 
 
-def _link(
-    model: bytes, graph: Graph, core: str, out: Path, tflm_root: Path, arena: int, trace: bool
-) -> Path:
+def _link(model: bytes, graph: Graph, core: str, out: Path, tflm_root: Path, arena: int) -> Path:
     header = "\n".join(
         (
             f'#include "{_PREFIX}_model_data.h"',
@@ -174,10 +159,7 @@ def _link(
         f"{_PREFIX}_resolver.h": resolver_header(graph, _PREFIX),
         "model_under_test.h": header,
     }
-    options = {
-        "TFLM_ROOT": str(tflm_root.resolve()),
-        "BRIDGE_DEFINES": "SNN_TRACE" if trace else "",
-    }
+    options = {"TFLM_ROOT": str(tflm_root.resolve())}
     try:
         return build_files(core, "tflm", files, options, out)
     except BuildError as error:

@@ -123,3 +123,19 @@ def symbols(elf: Path) -> dict[str, int]:
             for symbol in table.iter_symbols()
             if symbol.name and symbol["st_shndx"] != "SHN_UNDEF"
         }
+
+
+_SUPPORT = re.compile(r"arm_nn_\w+|arm_mem\w+|snn_layer_mark|\w+_(?:scratch|buffer)_size(?:_\w+)?")
+
+
+def linked_kernels(elf: Path) -> str:
+    """The kernels that a linked file really holds, from its symbols.
+
+    Support functions that kernels share are left out. A TFLM without CMSIS-NN has none of these.
+    """
+    found = sorted(
+        name
+        for name in symbols(elf)
+        if re.match(r"arm_\w|snn_\w", name) and not _SUPPORT.fullmatch(name)
+    )
+    return " ".join(found) or "reference kernels"

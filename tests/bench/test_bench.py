@@ -45,7 +45,9 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(bundle):
-    return run_bench(bundle, engines=("tflm-host", "c-float", "c-dense", "c-sparse", "tflm"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("TFLM_ROOT", raising=False)
+        return run_bench(bundle, engines=("tflm-host", "c-float", "c-dense", "c-sparse", "tflm"))
 
 
 def test_every_int8_engine_equals_the_interpreter(rows):
@@ -80,9 +82,37 @@ def test_table_and_json_name_baselines(rows):
     names = {"model", "engine", "core", "accuracy", "bit_exact", "flash_bytes", "ram_bytes",
              "instructions", "cycles_modelled", "baseline"}  # fmt: skip
     assert names <= set(values[0])
-    assert set(values[1]["flash_bytes"]) == {
-        "code", "weights", "kernels", "application", "total",
-    }  # fmt: skip
+    by_engine = {value["engine"]: value for value in values}
+    assert by_engine["c-sparse"]["baseline"] == by_engine["c-float"]["baseline"] == "c-dense"
+    assert by_engine["c-dense"]["baseline"] == by_engine["tflm-host"]["baseline"] == ""
+    flash, ram = (by_engine["c-sparse"][f"{part}_bytes"] for part in ("flash", "ram"))
+    assert flash["total"] == flash["code"] + flash["weights"]
+    assert flash["code"] == flash["kernels"] + flash["application"] + flash["runtime"]
+    assert min(flash.values()) > 0
+    assert ram["total"] == ram["arena"] + ram["scratch"] + ram["stack"] + ram["static"]
+
+
+@pytest.mark.parametrize("engine", ["c-float", "c-dense", "c-sparse"])
+def test_layers_are_named_and_add_up(rows, engine):
+    row = next(row for row in rows if row.engine == engine)
+    kinds = [layer.kind for layer in row.layer_instructions]
+    assert kinds[:2] == ["CONV_2D", "MAX_POOL_2D"]
+    assert kinds.count("FULLY_CONNECTED") == 2
+    assert all(layer.layer and layer.kernel for layer in row.layer_instructions)
+    # A float network turns its input into float before the first layer.
+    counted = sum(layer.instructions for layer in row.layer_instructions)
+    assert 0.95 * row.instructions < counted < 1.01 * row.instructions
+    value = json.loads(json.dumps(row.as_json()))["layer_instructions"][0]
+    assert set(value) == {"layer", "kind", "instructions", "kernel"}
+
+
+def test_linked_kernels_come_from_the_symbols(rows):
+    named = {row.engine: row.kernels for row in rows if row.ran}
+    assert "snn_" in named["c-sparse"]
+    assert "arm_convolve" not in named["c-sparse"]
+    assert "CMSIS-NN" in named["c-dense"]
+    assert "arm_convolve_s8" in named["c-dense"]
+    assert "snn_layer_mark" not in "".join(named.values())
 
 
 def test_boards_turn_cycles_into_time_and_energy(rows):

@@ -8,7 +8,7 @@ import pytest
 from bridge.compile import compile_graph
 from bridge.emulate import CORES, run
 from bridge.errors import BuildError, EmulationError, InputError, ToolchainError
-from bridge.firmware.build import build_c, build_empty, build_runner
+from bridge.firmware.build import build_c, build_empty, build_runner, build_traced
 from bridge.firmware.size import measure
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
@@ -97,9 +97,8 @@ def test_c_on_the_core_equals_tflm_byte_for_byte(lenet_case, engine, core, tmp_p
 def test_layers_sum_up(lenet_case, tmp_path):
     graph, inputs, _ = lenet_case
     program = compile_graph(graph, engine="c-sparse")
-    traced = build_c(program, "cortex-m4", tmp_path / "traced", trace=True)
     plain = build_c(program, "cortex-m4", tmp_path / "plain")
-    layers = run(traced.elf, "cortex-m4", inputs=inputs[:1].tobytes())
+    layers = run(build_traced(plain), "cortex-m4", inputs=inputs[:1].tobytes())
     whole = run(plain.elf, "cortex-m4", inputs=inputs[:1].tobytes())
     moving = [layer for layer in program.layers if layer.kernel]
     assert len(layers.layers) == len(moving)

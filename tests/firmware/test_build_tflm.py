@@ -14,7 +14,7 @@ import pytest
 
 from bridge.emulate import CORES, run
 from bridge.errors import EmulationError, ToolchainError
-from bridge.firmware.build import build_empty
+from bridge.firmware.build import build_empty, build_traced
 from bridge.firmware.build_tflm import ARENA_STEP, build_tflm
 from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.firmware.size import measure, sections
@@ -147,8 +147,8 @@ def test_the_arena_is_the_smallest(small, tflm_root, tmp_path):
 def test_layers_are_the_operators(small, tflm_root, tmp_path):
     model, graph = small
     inputs = random_inputs(SHAPE, count=2)[:1]
-    firmware = build(model, graph, "cortex-m4", tmp_path / "run", tflm_root, trace=True)
-    result = run(firmware.elf, "cortex-m4", inputs=inputs.tobytes())
+    firmware = build(model, graph, "cortex-m4", tmp_path / "run", tflm_root)
+    result = run(build_traced(firmware), "cortex-m4", inputs=inputs.tobytes())
     assert len(result.layers) == len(graph.operators)
     assert result.outputs == run_tflm(model, inputs).tobytes()
 

@@ -1,0 +1,159 @@
+"""One engine on one core: build, run, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.bench.row import LayerCount, Row
+from bridge.bench.subject import Subject
+from bridge.errors import ToolchainError
+
+if TYPE_CHECKING:
+    from bridge.emulate import Run
+    from bridge.firmware.build import Firmware
+
+Layer = tuple[str, str, str]
+"""A layer's name, its kind of operator and, where known, the function that runs it."""
+
+
+def tflm_host(what: Subject) -> Row:
+    """The interpreter on the host, over all samples."""
+    from bridge.convert.tflm import run
+
+    outputs = run(what.model, [what.samples.inputs])[0]
+    return Row(
+        what.name,
+        "tflm-host",
+        "host",
+        accuracy=what.samples.accuracy(outputs),
+        bit_exact=what.samples.equal(outputs),
+        samples=len(outputs),
+    )
+
+
+def plain_c(engine: str, core: str, what: Subject, folder: Path, timeout: float) -> Row:
+    """An engine without interpreter: ``c-dense``, ``c-sparse`` or ``c-float``."""
+    from bridge.compile import compile_graph
+    from bridge.firmware.build import build_c
+
+    program = compile_graph(what.graph, engine=engine, core=core)
+    firmware = build_c(program, core, folder / "run")
+    # TFLM keeps inputs and outputs in its arena; here the caller holds them. Count them too.
+    io_bytes = sum(what.graph.tensor(i).bytes for i in (*what.graph.inputs, *what.graph.outputs))
+    return _row(
+        engine,
+        what,
+        firmware,
+        folder,
+        timeout,
+        arena=program.arena_bytes - program.scratch_bytes + io_bytes,
+        scratch=program.scratch_bytes,
+        layers=[(plan.name, plan.kind, plan.kernel) for plan in program.layers if plan.kernel],
+    )
+
+
+def tflm(core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout: float) -> Row:
+    """Stock TFLM with the kernels that its library holds."""
+    from bridge.firmware.build_tflm import build_tflm
+
+    firmware = build_tflm(what.model, what.graph, core, folder / "run", need_root(tflm_root))
+    return _row(
+        "tflm",
+        what,
+        firmware,
+        folder,
+        timeout,
+        layers=[(operator.name, operator.kind, "") for operator in what.graph.operators],
+        note="the smallest arena that works, kernel scratch included",
+    )
+
+
+def need_root(tflm_root: Path | None) -> Path:
+    """The TFLM tree that was given.
+
+    Raises:
+        ToolchainError: there is none.
+    """
+    if tflm_root is None:
+        raise ToolchainError(
+            "TFLM_ROOT is not set",
+            hint="set it to a TFLite Micro tree whose static library is built for this core",
+        )
+    return tflm_root
+
+
+def _row(
+    engine: str,
+    what: Subject,
+    firmware: Firmware,
+    folder: Path,
+    timeout: float,
+    *,
+    layers: Sequence[Layer],
+    arena: int | None = None,
+    scratch: int = 0,
+    note: str = "",
+) -> Row:
+    """Run all samples, then one with marks, and put down what was seen.
+
+    Args:
+        engine: its name.
+        what: network and samples.
+        firmware: as built.
+        folder: for further builds.
+        timeout: seconds that one emulated run may take.
+        layers: what runs, in execution order.
+        arena: bytes; the firmware's own figure where left out.
+        scratch: bytes beside the arena.
+        note: for the row.
+    """
+    from bridge.emulate import run
+    from bridge.firmware.build import build_empty, build_traced
+    from bridge.firmware.size import measure
+
+    core, inputs = firmware.core, what.samples.inputs
+    result = run(firmware.elf, core, inputs=inputs.tobytes(), timeout=timeout)
+    outputs = what.samples.outputs(result.outputs)
+    sizes = measure(firmware.elf, build_empty(core, folder / "empty").elf)
+    traced = run(build_traced(firmware), core, inputs=inputs[:1].tobytes(), timeout=timeout)
+    return Row(
+        what.name,
+        engine,
+        core,
+        accuracy=what.samples.accuracy(outputs),
+        bit_exact=None if engine == "c-float" else what.samples.equal(outputs),
+        samples=len(outputs),
+        flash_code=sizes.code,
+        flash_weights=sizes.weights,
+        flash_kernels=sizes.kernels,
+        flash_application=sizes.application,
+        ram_arena=int(result.lines["arena_size"]) if arena is None else arena,
+        ram_scratch=scratch,
+        ram_stack=result.stack_bytes,
+        ram_static=sizes.ram_static,
+        instructions=result.instructions,
+        layer_instructions=_by_layer(layers, traced.layers),
+        cycles_modelled=_cycles(firmware, result),
+        kernels=firmware.kernels,
+        note=note,
+    )
+
+
+def _by_layer(layers: Sequence[Layer], counts: Sequence[int]) -> tuple[LayerCount, ...]:
+    if len(layers) != len(counts):
+        return ()  # a network with subgraphs runs other operators than the first graph's list
+    return tuple(
+        LayerCount(name, kind, count, kernel)
+        for (name, kind, kernel), count in zip(layers, counts, strict=True)
+    )
+
+
+def _cycles(firmware: Firmware, result: Run) -> tuple[int, int, int] | None:
+    from bridge.emulate import model_cycles
+
+    if not result.counts.blocks:
+        return None
+    cycles = model_cycles(firmware.elf, firmware.core, result.counts.blocks)
+    return cycles.best, cycles.low, cycles.high

@@ -1,0 +1,86 @@
+"""What the engines run: a bundle's network and its real inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.bundle import Bundle
+from bridge.errors import BundleError, EmulationError
+from bridge.graph import Graph, read_tflite
+from bridge.graph.model import Array
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The real inputs that every engine runs.
+
+    Attributes:
+        inputs: int8, ``[N, …]`` in the network's own layout.
+        labels: int64 ``[N]``, or None where the task has no classes.
+        expected: int8 outputs of the TFLM interpreter, ``[N, …]``.
+    """
+
+    inputs: Array
+    labels: Array | None
+    expected: Array
+
+    def first(self, count: int) -> Samples:
+        """The first ``count`` of them."""
+        labels = None if self.labels is None else self.labels[:count]
+        return Samples(self.inputs[:count], labels, self.expected[:count])
+
+    def accuracy(self, outputs: Array) -> float | None:
+        """Share of samples whose largest output is their label's; None without classes."""
+        if self.labels is None or not len(self.labels):
+            return None
+        classes = outputs.reshape(len(outputs), -1).argmax(axis=1)
+        return float(np.mean(classes == self.labels))
+
+    def equal(self, outputs: Array) -> bool:
+        """Whether outputs are the interpreter's, byte for byte."""
+        return bool(np.array_equal(outputs, self.expected))
+
+    def outputs(self, raw: bytes) -> Array:
+        """What a core wrote, in the shape of the expected outputs.
+
+        Raises:
+            EmulationError: it is not as many bytes.
+        """
+        if len(raw) != self.expected.nbytes:
+            raise EmulationError(
+                f"the core returned {len(raw)} output bytes instead of {self.expected.nbytes}"
+            )
+        return np.frombuffer(raw, dtype=self.expected.dtype).reshape(self.expected.shape)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A bundle's network, ready to be run by any engine."""
+
+    name: str
+    model: bytes
+    graph: Graph
+    samples: Samples
+
+
+def subject(bundle: Bundle, *, limit: int | None = None) -> Subject:
+    """Read what the engines need from a bundle.
+
+    Raises:
+        BundleError: it holds no samples.
+    """
+    model = (bundle.path / "model_int8.tflite").read_bytes()
+    name = str(bundle.manifest.get("model", "model"))
+    file = bundle.path / "samples.npz"
+    if not file.is_file():
+        raise BundleError(
+            f"{bundle.path} holds no samples to run", hint="convert again with --data"
+        )
+    with np.load(file) as stored:
+        labels = stored["labels"] if "labels" in stored.files else None
+        samples = Samples(stored["inputs"], labels, stored["expected"])
+    return Subject(
+        name, model, read_tflite(model, name=name), samples.first(limit) if limit else samples
+    )

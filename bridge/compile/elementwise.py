@@ -1,130 +1,140 @@
-"""Operators that work value by value: broadcasting arithmetic, and tables of 256 bytes."""
+"""Operators that work value by value: arithmetic with broadcasting, and tables of 256 bytes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-
-from bridge.compile import fixed_point
-from bridge.compile.program import LayerPlan
-from bridge.compile.quantization import (
-    activation_range,
-    add_parameters,
-    quantization,
-    quantize_multiplier,
-)
+from bridge.compile import arithmetic
+from bridge.compile.choose import DSP_CORES
+from bridge.compile.loops import broadcast
+from bridge.compile.quantization import activation_range, quantization
 from bridge.compile.steps import Step
+from bridge.compile.tables import UNARY, table
+from bridge.compile.target import Target, plain_plan, required
 from bridge.errors import ModelError, UnsupportedOperator
 from bridge.graph import Graph, Operator, Tensor
 from bridge.graph.model import Array
 
+ADD_TABLES = 2048
+"""Bytes of scratch that ``snn_add_packed_s8`` takes."""
 
-def arithmetic(graph: Graph, operator: Operator, target: object) -> Step:
-    """ADD, SUB and MUL with broadcasting and constant operands."""
-    first, second = graph.input(operator, 0), graph.input(operator, 1)
+
+def binary(graph: Graph, operator: Operator, target: Target) -> Step:
+    """ADD, SUB, MUL, PRELU, MAXIMUM and MINIMUM, broadcasting, with constants on either side."""
+    first, second = required(graph, operator), required(graph, operator, 1)
     output = graph.output(operator)
-    if first is None or second is None:
-        raise ModelError(f"layer {operator.name!r} lacks an input")
     for tensor in (first, second):
         if tensor.dtype != "int8":
-            raise ModelError(f"layer {operator.name!r}: {tensor.name!r} is not int8")
-    if len(output.shape) > 4:
-        raise UnsupportedOperator(f"{operator.kind} of more than four dimensions", operator.name)
-    low, high = activation_range(
-        operator.options["fused_activation_function"], quantization(output)
+            raise UnsupportedOperator(f"{operator.kind} of {tensor.dtype}", operator.name)
+    out = quantization(output)
+    bounds = activation_range(operator.options.get("fused_activation_function") or "NONE", out)
+    values = arithmetic.parameters(
+        operator.kind, quantization(first), quantization(second), out, bounds
     )
-    quant = {**add_parameters(first, second, output), "activation_min": low, "activation_max": high}
-    if operator.kind == "MUL":
-        a, b, out = (quantization(tensor).scale for tensor in (first, second, output))
-        multiplier, shift = quantize_multiplier(a * b / out)
-        quant |= {"output_multiplier": multiplier, "output_shift": shift, "left_shift": 0}
-    kernel = f"{operator.kind.lower()}_broadcast_s8"
-    roles = (("first", first), ("second", second))
-    constants: dict[str, Array] = {r: t.data for r, t in roles if t.data is not None}
+    single = next((t for t in (second, first) if t.data is not None and t.elements == 1), None)
+    if single is not None and single.data is not None and target.engine != "c-float":
+        fixed, function = int(single.data.reshape(-1)[0]), arithmetic.BINARY[operator.kind]
+        swapped = single is first
+        values_of = table(
+            lambda x: function(values, fixed, x) if swapped else function(values, x, fixed)
+        )
+        return _lookup(operator, operator.inputs[1 if swapped else 0], output.elements, values_of)
+    if _by_table(operator, first, second, values, target):
+        return Step(
+            kernel="add_packed_s8",
+            inputs=(first.index, second.index),
+            outputs=operator.outputs,
+            plan=plain_plan(operator, "snn_add_packed_s8", {}),
+            parameters={"quant": values, "size": output.elements},
+            scratch=ADD_TABLES,
+            in_place=(0, 1),
+        )
+    loop = broadcast(output.shape, (first.shape, second.shape))
+    if loop is None:
+        raise UnsupportedOperator(f"{operator.kind} over this many dimensions", operator.name)
+    constants: dict[str, Array] = {
+        f"input{i}": t.data for i, t in enumerate((first, second)) if t.data is not None
+    }
+    name = operator.kind.lower()
+    whole = [i for i, t in enumerate((first, second)) if t.elements == output.elements]
     return Step(
-        kernel=kernel,
-        inputs=tuple(tensor.index for tensor in (first, second) if tensor.data is None),
+        kernel="binary_s8",
+        inputs=tuple(-1 if t.data is not None else t.index for t in (first, second)),
         outputs=operator.outputs,
-        plan=LayerPlan(
-            operator.name,
-            operator.kind,
-            f"snn_{kernel}",
-            weight_bytes=sum(int(array.nbytes) for array in constants.values()),
-        ),
-        parameters={
-            "quant": quant,
-            "size": [1] * (4 - len(output.shape)) + list(output.shape),
-            "stride1": _strides(first),
-            "stride2": _strides(second),
-        },
+        plan=plain_plan(operator, f"snn_{name}_s8", constants),
+        parameters={"function": f"snn_{name}", "loop": loop, "quant": values},
         constants=constants,
+        in_place=tuple(whole),
     )
 
 
-def _strides(tensor: Tensor) -> list[int]:
-    shape = [1] * (4 - len(tensor.shape)) + list(tensor.shape)
-    return [0 if shape[i] == 1 else math.prod(shape[i + 1 :]) for i in range(4)]
+def _by_table(
+    operator: Operator, first: Tensor, second: Tensor, values: arithmetic.Parameters, target: Target
+) -> bool:
+    """Whether ``snn_add_packed_s8`` takes this addition, and is worth its tables."""
+    return (
+        operator.kind == "ADD"
+        and target.engine == "c-sparse"
+        and target.core in DSP_CORES
+        and first.data is None
+        and second.data is None
+        and first.shape == second.shape
+        and first.elements >= ADD_TABLES // 4
+        and 1 <= -values["output_shift"] <= 22
+        and values["left_shift"] <= 20
+        and values["shift1"] <= 0
+        and values["shift2"] <= 0
+    )
 
 
-def lookup(graph: Graph, operator: Operator, target: object) -> Step:
-    """An operator from one int8 to one int8, as a table computed exactly as TFLM does."""
-    source, output = graph.tensor(operator.inputs[0]), graph.output(operator)
-    function = _FUNCTIONS[operator.kind](operator, source, output)
-    table = np.array([min(max(function(q), -128), 127) for q in range(-128, 128)], dtype=np.int8)
+def unary(graph: Graph, operator: Operator, target: Target) -> Step:
+    """An operator with one int8 input and output, as a table."""
+    source, output = required(graph, operator), graph.output(operator)
+    if {source.dtype, output.dtype} != {"int8"}:
+        return _border(graph, operator)
+    try:
+        function = UNARY[operator.kind](
+            quantization(source), quantization(output), operator.options
+        )
+    except ModelError as error:
+        raise ModelError(f"layer {operator.name!r}: {error.what}", hint=error.hint) from None
+    return _lookup(operator, source.index, output.elements, table(function))
+
+
+def _lookup(operator: Operator, source: int, size: int, values: Array) -> Step:
     return Step(
         kernel="lookup_s8",
-        inputs=operator.inputs[:1],
+        inputs=(source,),
         outputs=operator.outputs,
-        plan=LayerPlan(operator.name, operator.kind, "snn_lookup_s8", weight_bytes=256),
-        parameters={"size": output.elements},
-        constants={"table": table},
+        plan=plain_plan(operator, "snn_lookup_s8", {"table": values}),
+        parameters={"size": size},
+        constants={"table": values},
+        in_place=(0,),
     )
 
 
-_Function = Callable[[int], int]
-
-
-def _sigmoid(operator: Operator, source: Tensor, output: Tensor) -> _Function:
-    how = quantization(source)
-    multiplier, shift = quantize_multiplier(how.scale * (1 << 27))
-    radius = math.floor(15.0 * (1 << 27) / 2.0**shift)
-    tanh = operator.kind == "TANH"
-    curve, places = (fixed_point.tanh, 24) if tanh else (fixed_point.logistic, 23)
-
-    def function(q: int) -> int:
-        value = q - how.zero_point
-        if abs(value) >= radius:
-            return 127 if value > 0 else -128
-        raw = curve(fixed_point.requantize(value, multiplier, shift))
-        return fixed_point.divide_by_power_of_two(raw, places) - (0 if tanh else 128)
-
-    return function
-
-
-def _rescale(operator: Operator, source: Tensor, output: Tensor) -> _Function:
-    how, result = quantization(source), quantization(output)
-    ratio = how.scale / result.scale
-    if operator.kind == "RELU":  # TFLM divides these two in float32
-        ratio = float(np.float32(how.scale) / np.float32(result.scale))
-    multiplier, shift = quantize_multiplier(ratio)
-    slope = float(np.float32(operator.options.get("alpha", 1.0)))
-    negative = quantize_multiplier(how.scale * slope / result.scale)
-    low = result.zero_point if operator.kind == "RELU" else -128
-
-    def function(q: int) -> int:
-        value = q - how.zero_point
-        factor = negative if operator.kind == "LEAKY_RELU" and value < 0 else (multiplier, shift)
-        return max(fixed_point.requantize(value, *factor) + result.zero_point, low)
-
-    return function
-
-
-_FUNCTIONS: dict[str, Callable[[Operator, Tensor, Tensor], _Function]] = {
-    "LOGISTIC": _sigmoid,
-    "TANH": _sigmoid,
-    "RELU": _rescale,
-    "LEAKY_RELU": _rescale,
-    "QUANTIZE": _rescale,
-}
+def _border(graph: Graph, operator: Operator) -> Step:
+    """QUANTIZE of a float32 input and DEQUANTIZE to a float32 output."""
+    source, output = required(graph, operator), graph.output(operator)
+    kernel = {
+        ("QUANTIZE", "float32", "int8"): "quantize_f32_s8",
+        ("DEQUANTIZE", "int8", "float32"): "dequantize_s8_f32",
+    }.get((operator.kind, source.dtype, output.dtype))
+    if kernel is None:
+        raise UnsupportedOperator(
+            f"{operator.kind} from {source.dtype} to {output.dtype}", operator.name
+        )
+    how = quantization(output if operator.kind == "QUANTIZE" else source)
+    parameters: dict[str, Any] = {
+        "size": math.prod(output.shape),
+        "scale": how.scale,
+        "zero_point": how.zero_point,
+    }
+    return Step(
+        kernel=kernel,
+        inputs=operator.inputs[:1],
+        outputs=operator.outputs,
+        plan=plain_plan(operator, f"snn_{kernel}", {}),
+        parameters=parameters,
+    )

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bridge.compile.memory import Buffer, plan_memory
+from bridge.compile.places import border, place
 from bridge.compile.program import CProgram
 from bridge.compile.steps import Step
 from bridge.errors import InputError
-from bridge.graph import Graph, Tensor
+from bridge.graph import Graph
 from bridge.graph.model import Array
 
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "uint16": "uint16_t", "int16": "int16_t",
@@ -26,6 +26,25 @@ class _Constant:
     ctype: str
     length: int
     text: str
+
+
+class _Constants:
+    """The arrays that go into flash; equal ones are kept once."""
+
+    def __init__(self, prefix: str) -> None:
+        self.all: list[_Constant] = []
+        self.bytes = 0
+        self._prefix = prefix
+        self._names: dict[tuple[str, bytes], str] = {}
+
+    def add(self, role: str, array: Array) -> str:
+        key = str(array.dtype), np.ascontiguousarray(array).tobytes()
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = f"{self._prefix}_{role}"
+            self.all.append(constant(name, array))
+            self.bytes += int(array.nbytes)
+        return name
 
 
 def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CProgram:
@@ -44,17 +63,16 @@ def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CP
         raise InputError(
             f"{prefix!r} can't start C names", hint="use small letters, digits, underscores"
         )
-    width = 4 if engine == "c-float" else 1
-    places, size = _places(graph, steps, width)
-    constants: list[_Constant] = []
+    places = place(graph, steps, floating=engine == "c-float")
+    constants = _Constants(prefix)
     calls = []
     for index, step in enumerate(steps):
         if step.alias:
             continue
-        names = {}
-        for role, array in step.constants.items():
-            names[role] = f"{prefix}_layer{index}_{role}"
-            constants.append(constant(names[role], array))
+        names = {
+            role: constants.add(f"layer{index}_{role}", array)
+            for role, array in step.constants.items()
+        }
         calls.append(
             {
                 "index": index,
@@ -62,7 +80,10 @@ def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CP
                 "name": step.plan.name,
                 "constants": names,
                 "sizes": {role: int(array.size) for role, array in step.constants.items()},
-                "inputs": [places.pointer(i, constant=True) for i in step.inputs],
+                "inputs": [
+                    names[f"input{position}"] if i < 0 else places.pointer(i, constant=True)
+                    for position, i in enumerate(step.inputs)
+                ],
                 "outputs": [places.pointer(i) for i in step.outputs],
                 "scratch": places.scratch(index),
             }
@@ -71,10 +92,10 @@ def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CP
         "prefix": prefix,
         "engine": engine,
         "graph": graph.name,
-        "inputs": [_border(graph.tensor(i)) for i in graph.inputs],
-        "outputs": [_border(graph.tensor(i)) for i in graph.outputs],
-        "arena": size,
-        "constants": constants,
+        "inputs": [border(graph.tensor(i)) for i in graph.inputs],
+        "outputs": [border(graph.tensor(i)) for i in graph.outputs],
+        "arena": places.arena,
+        "constants": constants.all,
         "calls": calls,
         "enter": places.enter,
         "leave": places.leave,
@@ -95,102 +116,13 @@ def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CP
         engine=engine,
         files=files,
         library=tuple(context["libraries"]),
-        arena_bytes=size,
+        arena_bytes=places.arena,
         scratch_bytes=max((step.scratch for step in steps), default=0),
-        weight_bytes=sum(step.plan.weight_bytes for step in steps),
+        weight_bytes=constants.bytes,
         layers=tuple(step.plan for step in steps),
         input_count=len(graph.inputs),
         output_count=len(graph.outputs),
     )
-
-
-@dataclass(frozen=True)
-class _Places:
-    """Where each tensor stands: an argument of invoke(), or an offset into the arena."""
-
-    outside: dict[int, str]
-    roots: dict[int, int]
-    offsets: dict[str, int]
-    ctype: str
-    enter: list[dict[str, Any]]
-    leave: list[dict[str, Any]]
-
-    def pointer(self, tensor: int, *, constant: bool = False) -> str:
-        root = self.roots.get(tensor, tensor)
-        if root in self.outside:
-            return self.outside[root]
-        qualifier = "const " if constant else ""
-        return f"({qualifier}{self.ctype} *)(memory + {self.offsets[f'tensor {root}']})"
-
-    def scratch(self, step: int) -> str:
-        offset = self.offsets.get(f"scratch {step}")
-        return "NULL" if offset is None else f"(memory + {offset})"
-
-
-def _places(graph: Graph, steps: Sequence[Step], width: int) -> tuple[_Places, int]:
-    roots: dict[int, int] = {}
-    for step in steps:
-        if step.alias:
-            roots[step.outputs[0]] = roots.get(step.inputs[0], step.inputs[0])
-    spans: dict[int, list[int]] = {}
-    for index, step in enumerate(steps):
-        for tensor in (*step.inputs, *step.outputs):
-            root = roots.get(tensor, tensor)
-            first = spans.setdefault(root, [index, index])
-            first[1] = index
-    outside: dict[int, str] = {}
-    floating = width == 4
-    enter: list[dict[str, Any]] = []
-    leave: list[dict[str, Any]] = []
-    for position, tensor in enumerate(graph.inputs):
-        if not floating:
-            outside[tensor] = f"(const int8_t *)inputs[{position}]"
-        spans.setdefault(tensor, [0, 0])[0] = 0
-    for position, tensor in enumerate(graph.outputs):
-        root = roots.get(tensor, tensor)
-        if not floating and root not in outside:
-            outside[root] = f"(int8_t *)outputs[{position}]"
-        else:
-            leave.append({"position": position, "tensor": tensor})
-        spans.setdefault(root, [0, len(steps)])[1] = len(steps)
-    buffers = [
-        Buffer(f"tensor {tensor}", graph.tensor(tensor).elements * width, *span)
-        for tensor, span in spans.items()
-        if tensor not in outside and graph.tensor(tensor).data is None
-    ]
-    buffers += [
-        Buffer(f"scratch {index}", step.scratch, index, index)
-        for index, step in enumerate(steps)
-        if step.scratch
-    ]
-    plan = plan_memory(buffers)
-    ctype = "float" if floating else "int8_t"
-    places = _Places(outside, roots, plan.offsets, ctype, enter, leave)
-    if floating:
-        for position, tensor in enumerate(graph.inputs):
-            enter.append(_transfer(graph, places, tensor, position))
-    for entry in leave:
-        entry.update(_transfer(graph, places, entry["tensor"], entry["position"]))
-    return places, max(plan.size, 16)
-
-
-def _transfer(graph: Graph, places: _Places, index: int, position: int) -> dict[str, Any]:
-    return {
-        **_border(graph.tensor(index)),
-        "position": position,
-        "pointer": places.pointer(index),
-    }
-
-
-def _border(tensor: Tensor) -> dict[str, Any]:
-    how = tensor.quantization
-    return {
-        "name": tensor.name,
-        "shape": tensor.shape,
-        "size": tensor.elements,
-        "scale": _float(how.scale) if how else "1.0f",
-        "zero_point": how.zero_point if how else 0,
-    }
 
 
 def _libraries(steps: Sequence[Step]) -> list[str]:

@@ -1,40 +1,71 @@
 """Graph to steps: which kernel runs each operator, with which parameters.
 
-One function an operator; :data:`LOWERINGS` is the list of what is covered. What is not in it is
-refused here, by name, before any C is written.
+:data:`LOWERINGS` is the list of what is covered. What is not in it is refused here, by name,
+before any C is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
-import numpy as np
-
-from bridge.compile import formats
-from bridge.compile.choose import DSP_CORES, choose
-from bridge.compile.elementwise import arithmetic, lookup
-from bridge.compile.formats import Stored, Weighted
-from bridge.compile.program import LayerPlan
-from bridge.compile.quantization import (
-    activation_range,
-    add_parameters,
-    per_channel,
-    per_tensor,
-    quantization,
-    softmax_parameters,
-)
-from bridge.compile.steps import Shape, Step, Window, image, window
+from bridge.compile.elementwise import binary, unary
+from bridge.compile.movement import concatenate, pad, pick, rearrange, reshape
+from bridge.compile.spatial import pool, reduce, resize_bilinear, softmax
+from bridge.compile.steps import Step
+from bridge.compile.tables import UNARY
+from bridge.compile.target import Target
+from bridge.compile.weighted import transpose_convolution, weighted
 from bridge.errors import ModelError, UnsupportedOperator
-from bridge.graph import Graph, Operator, Tensor
+from bridge.graph import Graph, Operator
+
+Lowering = Callable[[Graph, Operator, Target], Step]
+
+LOWERINGS: Mapping[str, Lowering] = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), weighted),
+    "TRANSPOSE_CONV": transpose_convolution,
+    **dict.fromkeys(("MAX_POOL_2D", "AVERAGE_POOL_2D"), pool),
+    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), reduce),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "PRELU", "MAXIMUM", "MINIMUM"), binary),
+    **dict.fromkeys((*UNARY, "DEQUANTIZE"), unary),
+    "SOFTMAX": softmax,
+    "RESIZE_BILINEAR": resize_bilinear,
+    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), reshape),
+    **dict.fromkeys(("CONCATENATION", "PACK"), concatenate),
+    **dict.fromkeys(("PAD", "PADV2"), pad),
+    **dict.fromkeys(("GATHER", "MIRROR_PAD", "RESIZE_NEAREST_NEIGHBOR"), pick),
+    **dict.fromkeys(
+        (
+            "TRANSPOSE",
+            "SLICE",
+            "STRIDED_SLICE",
+            "SPLIT",
+            "SPLIT_V",
+            "UNPACK",
+            "SPACE_TO_DEPTH",
+            "DEPTH_TO_SPACE",
+        ),
+        rearrange,
+    ),
+}
+"""TFLite operator → its lowering."""
+
+# Operators over images; all kernels take one image at a time.
+_IMAGES = frozenset(
+    {
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "TRANSPOSE_CONV",
+        "MAX_POOL_2D",
+        "AVERAGE_POOL_2D",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+    }
+)
 
 
-@dataclass(frozen=True)
-class Target:
-    """What the steps are for: an engine on a core."""
-
-    engine: str
-    core: str
+def supported() -> tuple[str, ...]:
+    """The operators that plain C covers, by TFLite's names."""
+    return tuple(sorted(LOWERINGS))
 
 
 def lower(graph: Graph, target: Target) -> list[Step]:
@@ -44,6 +75,9 @@ def lower(graph: Graph, target: Target) -> list[Step]:
         UnsupportedOperator: an operator without a kernel, named with its layer.
         ModelError: a tensor type or a parameter that no kernel takes.
     """
+    for index in graph.outputs:
+        if graph.tensor(index).data is not None:
+            raise ModelError(f"output {graph.tensor(index).name!r} does not depend on any input")
     return [_lower(graph, operator, target) for operator in graph.operators]
 
 
@@ -53,246 +87,24 @@ def _lower(graph: Graph, operator: Operator, target: Target) -> Step:
         raise UnsupportedOperator(
             operator.kind, operator.name, hint="run it with the TFLM engines, or replace the layer"
         )
-    for index in (*operator.inputs[:1], *operator.outputs):
-        tensor = graph.tensor(index)
+    _check_types(graph, operator)
+    if operator.kind in _IMAGES and graph.output(operator).shape[0] != 1:
+        raise UnsupportedOperator(
+            f"{operator.kind} over {graph.output(operator).shape[0]} images", operator.name
+        )
+    return lowering(graph, operator, target)
+
+
+def _check_types(graph: Graph, operator: Operator) -> None:
+    """Activations are int8, but float32 may enter QUANTIZE and leave DEQUANTIZE."""
+    inside = [graph.tensor(i) for i in operator.inputs if i >= 0]
+    activations = [tensor for tensor in inside if tensor.data is None]
+    if operator.kind == "QUANTIZE":
+        activations = []
+    outputs = [graph.tensor(i) for i in operator.outputs]
+    for tensor in (*activations, *(outputs if operator.kind != "DEQUANTIZE" else ())):
         if tensor.dtype != "int8":
             raise ModelError(
                 f"layer {operator.name!r}: tensor {tensor.name!r} is {tensor.dtype}, not int8",
                 hint="plain C runs full int8 networks; convert with int8 input and output",
             )
-    return lowering(graph, operator, target)
-
-
-def _source(graph: Graph, operator: Operator, position: int = 0) -> Tensor:
-    tensor = graph.input(operator, position)
-    if tensor is None:
-        raise ModelError(f"layer {operator.name!r} has no input {position}")
-    return tensor
-
-
-def _weighted(graph: Graph, operator: Operator, target: Target) -> Step:
-    source, output = _source(graph, operator), graph.output(operator)
-    weights, bias = _source(graph, operator, 1), graph.input(operator, 2)
-    if weights.data is None or weights.dtype != "int8":
-        raise ModelError(f"layer {operator.name!r}: its weights are no int8 constant")
-    connected = operator.kind == "FULLY_CONNECTED"
-    values = weights.data
-    if connected:
-        channels, depth = values.shape
-        values = values.reshape(channels, 1, 1, depth)
-        rows = source.elements // depth
-        place, result = Shape(1, rows, depth), Shape(1, rows, channels)
-        slide = Window(1, 1, 1, 1, 1, 1, 0, 0)
-        groups = 1
-    else:
-        place, result = image(source), image(output)
-        slide = window(operator, (values.shape[1], values.shape[2]), place, result)
-        groups = 1 if operator.kind == "DEPTHWISE_CONV_2D" else place.c // values.shape[3]
-    scales = quantization(weights)
-    single = connected and len(scales.scales) == 1
-    requantization = per_tensor if single else per_channel
-    multiplier, shift = requantization(quantization(source), scales, quantization(output), result.c)
-    layer = Weighted(
-        kind=operator.kind,
-        weights=values,
-        bias=None if bias is None else bias.data,
-        input_zero_point=quantization(source).zero_point,
-        source=place,
-        target=result,
-        window=slide,
-        groups=groups,
-        core=target.core,
-        multiplier=np.array(multiplier, dtype=np.int32),
-        shift=np.array(shift, dtype=np.int32),
-        output_zero_point=quantization(output).zero_point,
-    )
-    name, stored, reason = _store(layer, target)
-    low, high = activation_range(
-        operator.options["fused_activation_function"], quantization(output)
-    )
-    constants = stored.with_requantization(layer)
-    plan = LayerPlan(
-        name=operator.name,
-        kind=operator.kind,
-        kernel=stored.function,
-        format=name,
-        macs=layer.macs,
-        sparsity=layer.sparsity,
-        weight_bytes=sum(int(array.nbytes) for array in constants.values()),
-        reason=reason,
-    )
-    return Step(
-        kernel=stored.kernel,
-        inputs=operator.inputs[:1],
-        outputs=operator.outputs,
-        plan=plan,
-        parameters={
-            "source": place,
-            "target": result,
-            "window": slide,
-            "groups": groups,
-            "multiplier": result.c // place.c if operator.kind == "DEPTHWISE_CONV_2D" else 1,
-            "quant": _quant(source, output, low, high),
-            **stored.parameters,
-        },
-        constants=constants,
-        scratch=stored.scratch,
-    )
-
-
-def _store(layer: Weighted, target: Target) -> tuple[str, Stored, str]:
-    if target.engine == "c-dense":
-        stored = formats.cmsis_nn(layer)
-        if stored is not None:
-            return "dense", stored, "CMSIS-NN"
-        return "dense", formats.dense(layer), "CMSIS-NN has no kernel for it"
-    if target.engine == "c-float":
-        return "dense", formats.dense(layer), "float baseline"
-    return choose(layer)
-
-
-def _quant(source: Tensor, output: Tensor, low: int, high: int) -> dict[str, int]:
-    return {
-        "input_offset": -quantization(source).zero_point,
-        "output_offset": quantization(output).zero_point,
-        "activation_min": low,
-        "activation_max": high,
-    }
-
-
-def _pool(graph: Graph, operator: Operator, target: Target) -> Step:
-    source, output = _source(graph, operator), graph.output(operator)
-    place, result = image(source), image(output)
-    kernel = int(operator.options["filter_height"]), int(operator.options["filter_width"])
-    low, high = activation_range(
-        operator.options["fused_activation_function"], quantization(output)
-    )
-    average = operator.kind == "AVERAGE_POOL_2D"
-    name = "average_pool" if average else "max_pool"
-    scratch = 0
-    if target.engine == "c-dense":
-        name = f"cmsis_{name}"
-        # arm_avgpool_s8_get_buffer_size: one int32 a channel.
-        scratch = 4 * place.c if average else 0
-    elif not average and target.engine == "c-sparse" and target.core in DSP_CORES:
-        name = "max_pool_packed"
-    return Step(
-        kernel=f"{name}_s8",
-        inputs=operator.inputs[:1],
-        outputs=operator.outputs,
-        plan=_plain(operator, f"{name}_s8"),
-        parameters={
-            "source": place,
-            "target": result,
-            "window": window(operator, kernel, place, result),
-            "quant": _quant(source, output, low, high),
-        },
-        scratch=scratch,
-    )
-
-
-def _add(graph: Graph, operator: Operator, target: Target) -> Step:
-    first, second = _source(graph, operator), _source(graph, operator, 1)
-    output = graph.output(operator)
-    if first.shape != second.shape or first.data is not None or second.data is not None:
-        return arithmetic(graph, operator, target)
-    low, high = activation_range(
-        operator.options["fused_activation_function"], quantization(output)
-    )
-    quant = {**add_parameters(first, second, output), "activation_min": low, "activation_max": high}
-    return Step(
-        kernel="add_s8",
-        inputs=operator.inputs[:2],
-        outputs=operator.outputs,
-        plan=_plain(operator, "add_s8"),
-        parameters={"quant": quant, "size": output.elements},
-    )
-
-
-def _pad(graph: Graph, operator: Operator, target: Target) -> Step:
-    source, output = _source(graph, operator), graph.output(operator)
-    paddings = _source(graph, operator, 1).data
-    if paddings is None or len(source.shape) != 4 or paddings[0].any() or paddings[3].any():
-        raise UnsupportedOperator(
-            "PAD of other than height and width", operator.name, hint="use the TFLM engines"
-        )
-    return Step(
-        kernel="pad_s8",
-        inputs=operator.inputs[:1],
-        outputs=operator.outputs,
-        plan=_plain(operator, "pad_s8"),
-        parameters={
-            "source": image(source),
-            "target": image(output),
-            "top": int(paddings[1][0]),
-            "left": int(paddings[2][0]),
-            "value": quantization(output).zero_point,
-        },
-    )
-
-
-def _softmax(graph: Graph, operator: Operator, target: Target) -> Step:
-    source, output = _source(graph, operator), graph.output(operator)
-    result = quantization(output)
-    if result.zero_point != -128 or abs(result.scale * 256 - 1) > 1e-6:
-        raise ModelError(f"layer {operator.name!r}: softmax must have scale 1/256, zero point -128")
-    beta = float(np.float32(operator.options["beta"]))
-    multiplier, left_shift, diff_min = softmax_parameters(beta, quantization(source).scale)
-    return Step(
-        kernel="softmax_s8",
-        inputs=operator.inputs[:1],
-        outputs=operator.outputs,
-        plan=_plain(operator, "softmax_s8"),
-        parameters={
-            "rows": source.elements // source.shape[-1],
-            "size": source.shape[-1],
-            "multiplier": multiplier,
-            "left_shift": left_shift,
-            "diff_min": diff_min,
-            "beta": beta,
-        },
-    )
-
-
-def _reshape(graph: Graph, operator: Operator, target: Target) -> Step:
-    return Step(
-        kernel="reshape",
-        inputs=operator.inputs[:1],
-        outputs=operator.outputs,
-        plan=LayerPlan(operator.name, operator.kind, "", reason="moves no data"),
-        alias=True,
-    )
-
-
-def _plain(operator: Operator, kernel: str) -> LayerPlan:
-    function = {
-        "cmsis_max_pool_s8": "arm_max_pool_s8",
-        "cmsis_average_pool_s8": "arm_avgpool_s8",
-    }.get(kernel, f"snn_{kernel}")
-    return LayerPlan(operator.name, operator.kind, function)
-
-
-Lowering = Callable[[Graph, Operator, Target], Step]
-
-LOWERINGS: dict[str, Lowering] = {
-    "CONV_2D": _weighted,
-    "DEPTHWISE_CONV_2D": _weighted,
-    "FULLY_CONNECTED": _weighted,
-    "MAX_POOL_2D": _pool,
-    "AVERAGE_POOL_2D": _pool,
-    "ADD": _add,
-    "SUB": arithmetic,
-    "MUL": arithmetic,
-    "LOGISTIC": lookup,
-    "PAD": _pad,
-    "SOFTMAX": _softmax,
-    "RESHAPE": _reshape,
-    "SQUEEZE": _reshape,
-    "EXPAND_DIMS": _reshape,
-}
-"""TFLite operator → its lowering."""
-
-
-def supported() -> tuple[str, ...]:
-    """The operators that plain C covers, by TFLite's names."""
-    return tuple(sorted(LOWERINGS))

@@ -9,9 +9,15 @@ import math
 
 import numpy as np
 
+from bridge.errors import ModelError
 from bridge.graph import Quantization, Tensor
 
 INT8_MIN, INT8_MAX = -128, 127
+
+
+def round_half_away(value: float) -> int:
+    """The nearest integer, ties away from zero: TfLiteRound, where Python's round() is to even."""
+    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -23,8 +29,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     if real == 0.0:
         return 0, 0
     mantissa, shift = math.frexp(real)
-    # TfLiteRound rounds half away from zero; Python's round() to even.
-    fixed = math.floor(mantissa * (1 << 31) + 0.5)
+    fixed = round_half_away(mantissa * (1 << 31))
     if fixed == 1 << 31:
         fixed //= 2
         shift += 1
@@ -59,8 +64,7 @@ def activation_range(name: str, target: Quantization) -> tuple[int, int]:
 
     def quantize(value: float) -> int:
         ratio = float(np.float32(value) / np.float32(target.scale))
-        rounded = math.floor(abs(ratio) + 0.5) * (1 if ratio >= 0 else -1)
-        return target.zero_point + int(rounded)
+        return target.zero_point + round_half_away(ratio)
 
     low, high = INT8_MIN, INT8_MAX
     if name in {"RELU", "RELU6"}:
@@ -81,31 +85,12 @@ def softmax_parameters(beta: float, scale: float) -> tuple[int, int, int]:
     return multiplier, left_shift, -math.floor(radius)
 
 
-def add_parameters(first: Tensor, second: Tensor, target: Tensor) -> dict[str, int]:
-    """The fields of ``snn_elementwise`` for an addition."""
-    a, b, out = (quantization(tensor) for tensor in (first, second, target))
-    twice = 2.0 * max(a.scale, b.scale)
-    left_shift = 20
-    multiplier1, shift1 = quantize_multiplier(a.scale / twice)
-    multiplier2, shift2 = quantize_multiplier(b.scale / twice)
-    output_multiplier, output_shift = quantize_multiplier(twice / ((1 << left_shift) * out.scale))
-    return {
-        "offset1": -a.zero_point, "multiplier1": multiplier1, "shift1": shift1,
-        "offset2": -b.zero_point, "multiplier2": multiplier2, "shift2": shift2,
-        "output_offset": out.zero_point,
-        "output_multiplier": output_multiplier, "output_shift": output_shift,
-        "left_shift": left_shift,
-    }  # fmt: skip
-
-
 def quantization(tensor: Tensor) -> Quantization:
     """A tensor's quantization, which must be there.
 
     Raises:
         ModelError: it has none.
     """
-    from bridge.errors import ModelError
-
     if tensor.quantization is None:
         raise ModelError(f"tensor {tensor.name!r} is not quantized", hint="convert to full int8")
     return tensor.quantization

@@ -17,13 +17,16 @@ class Step:
 
     Attributes:
         kernel: the template under ``templates/kernels`` that writes the call.
-        inputs: activation tensors that it reads.
+        inputs: tensors that it reads; -1 for a constant, whose values are the constant
+            ``input0``, ``input1`` … by position.
         outputs: tensors that it writes.
         plan: how it appears in tables.
         parameters: what its template needs: shapes, windows, bounds.
         constants: arrays that go into flash, by role (``weights``, ``bias``, …).
         scratch: bytes of scratch.
-        alias: it moves no data: the output is the input under another shape.
+        views: outputs that need no call, as they are parts of the first input: by position in
+            ``outputs``, the place of their first value. The call writes the others.
+        in_place: positions of inputs whose memory the first output may take over.
     """
 
     kernel: str
@@ -33,7 +36,13 @@ class Step:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Array] = field(default_factory=dict)
     scratch: int = 0
-    alias: bool = False
+    views: Mapping[int, int] = field(default_factory=dict)
+    in_place: tuple[int, ...] = ()
+
+    @property
+    def alias(self) -> bool:
+        """Whether it moves no data."""
+        return len(self.views) == len(self.outputs)
 
 
 @dataclass(frozen=True)

@@ -10,23 +10,26 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 
-def int8_model(build, shape, *, seed=0, sparsity=0.0, spread=2.0):
-    """Quantize ``build(layers, input)`` and return the .tflite's bytes.
+def int8_model(build, *shapes, seed=0, sparsity=0.0, spread=2.0, centre=0.3, border="int8"):
+    """Quantize ``build(layers, *inputs)`` and return the .tflite's bytes.
 
     Args:
-        build: takes ``tf_keras.layers`` and an input tensor, returns the output tensor.
-        shape: of one input, channels last.
+        build: takes ``tf_keras.layers`` and input tensors, returns the output tensor or a list.
+        shapes: of each input, channels last.
         seed: of weights and calibration data.
         sparsity: share of each weight tensor that is set to zero.
         spread: standard deviation of the calibration data.
+        centre: their mean, which moves the zero points.
+        border: type of inputs and outputs.
     """
     import tensorflow as tf
     import tf_keras
 
     tf_keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
-    source = tf_keras.Input(shape, batch_size=1)
-    model = tf_keras.Model(source, build(tf_keras.layers, source))
+    # The converter orders inputs by name.
+    sources = [tf_keras.Input(s, batch_size=1, name=f"in{i}") for i, s in enumerate(shapes)]
+    model = tf_keras.Model(sources, build(tf_keras.layers, *sources))
     for layer in model.layers:
         values = layer.get_weights()
         if values:
@@ -35,14 +38,18 @@ def int8_model(build, shape, *, seed=0, sparsity=0.0, spread=2.0):
             values = [random.normal(0.02, width, value.shape) for value in values]
             values[0] *= random.random(values[0].shape) >= sparsity
             layer.set_weights(values)
+
+    def calibration():
+        for _ in range(16):
+            yield [
+                random.normal(centre, spread, (1, *shape)).astype(np.float32) for shape in shapes
+            ]
+
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        [random.normal(0.3, spread, (1, *shape)).astype(np.float32)] for _ in range(16)
-    )
+    converter.representative_dataset = calibration
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    converter.inference_input_type = converter.inference_output_type = getattr(tf, border)
     return converter.convert()
 
 
@@ -68,16 +75,31 @@ def residual(layers, x):
     return layers.Dense(7)(layers.Flatten()(x))
 
 
-def run_tflm(model, inputs):
-    """Every input through the real TFLM interpreter: int8 ``[N, output bytes]``."""
+def run_tflm(model, inputs, graph=None):
+    """Every input through the real TFLM interpreter: ``[N, output bytes]`` as int8.
+
+    Args:
+        model: the .tflite's bytes.
+        inputs: ``[N, …]``, or ``[N, bytes]`` of all inputs back to back where a graph is given.
+        graph: the model's graph, for networks with several inputs or outputs.
+    """
     from tflite_micro import runtime
 
     interpreter = runtime.Interpreter.from_bytes(model)
     outputs = []
     for value in inputs:
-        interpreter.set_input(value[None], 0)
+        given = value.tobytes()
+        for position, index in enumerate(graph.inputs if graph else ()):
+            tensor = graph.tensor(index)
+            part, given = given[: tensor.bytes], given[tensor.bytes :]
+            values = np.frombuffer(part, tensor.dtype).reshape(tensor.shape)
+            interpreter.set_input(values, position)
+        if graph is None:
+            interpreter.set_input(value[None], 0)
         interpreter.invoke()
-        outputs.append(interpreter.get_output(0).reshape(-1))
+        count = len(graph.outputs) if graph else 1
+        parts = [interpreter.get_output(i).tobytes() for i in range(count)]
+        outputs.append(np.frombuffer(b"".join(parts), np.int8))
     return np.stack(outputs)
 
 

@@ -1,7 +1,8 @@
 /* Reference operators of sparse_nn in portable C11, equal to TFLite Micro's byte for byte.
  *
  * Every function works on one image (batch 1, NHWC), allocates nothing and keeps no state.
- * Pointers to activations need no alignment. Parameter structs may be constants in flash.
+ * Pointers to int8 activations need no alignment. Input and output must not overlap unless a
+ * function says so. Parameter structs may be constants in flash.
  */
 #ifndef SNN_NN_H
 #define SNN_NN_H
@@ -37,8 +38,24 @@ snn_status snn_average_pool_s8(const int8_t *input, snn_shape input_shape,
                                const snn_window *window, const snn_quant *quant, int8_t *output,
                                snn_shape output_shape);
 
-/* Quantization of an elementwise operator over two inputs of equal shape. Offsets are minus the
- * inputs' zero points, and the output's zero point. */
+/* Transpose convolution: input pixels lie window's stride apart on the output. weights
+ * [out][kernel_h][kernel_w][in]; of window the padding is what is cut off the output's front. */
+snn_status snn_transpose_convolve_s8(const int8_t *input, snn_shape input_shape,
+                                     const snn_window *window, const int8_t *weights,
+                                     const int32_t *bias, const snn_requant *requant,
+                                     const snn_quant *quant, int8_t *output,
+                                     snn_shape output_shape);
+
+/* Loop of an elementwise operator with broadcasting: the output's four dimensions, and each
+ * input's step along them in values, 0 where it is repeated. The output is dense. It may be an
+ * input that is not repeated. */
+typedef struct {
+    int32_t size[4], stride1[4], stride2[4];
+} snn_broadcast;
+
+/* Quantization of an elementwise operator over two inputs. Offsets are minus the inputs' zero
+ * points, and the output's zero point. Sums use every field; products offsets, output and
+ * bounds; PRELU (input2 is alpha) multiplier1 above zero and multiplier2 below. */
 typedef struct {
     int32_t offset1, multiplier1, shift1;
     int32_t offset2, multiplier2, shift2;
@@ -47,26 +64,19 @@ typedef struct {
     int32_t activation_min, activation_max;
 } snn_elementwise;
 
-snn_status snn_add_s8(const int8_t *input1, const int8_t *input2, const snn_elementwise *quant,
-                      int8_t *output, int32_t size);
-
-/* Loop of an elementwise operator with broadcasting: the output's four dimensions, and each
- * input's step along them in elements, 0 where it is broadcast. */
-typedef struct {
-    int32_t size[4], stride1[4], stride2[4];
-} snn_broadcast;
-
-/* As TFLM, with double rounding; a product uses offsets and the output's multiplier alone.
- * The output is dense and must not overlap an input. */
-snn_status snn_add_broadcast_s8(const int8_t *input1, const int8_t *input2,
-                                const snn_broadcast *loop, const snn_elementwise *quant,
-                                int8_t *output);
-snn_status snn_sub_broadcast_s8(const int8_t *input1, const int8_t *input2,
-                                const snn_broadcast *loop, const snn_elementwise *quant,
-                                int8_t *output);
-snn_status snn_mul_broadcast_s8(const int8_t *input1, const int8_t *input2,
-                                const snn_broadcast *loop, const snn_elementwise *quant,
-                                int8_t *output);
+snn_status snn_add_s8(const int8_t *input1, const int8_t *input2, const snn_broadcast *loop,
+                      const snn_elementwise *quant, int8_t *output);
+snn_status snn_sub_s8(const int8_t *input1, const int8_t *input2, const snn_broadcast *loop,
+                      const snn_elementwise *quant, int8_t *output);
+snn_status snn_mul_s8(const int8_t *input1, const int8_t *input2, const snn_broadcast *loop,
+                      const snn_elementwise *quant, int8_t *output);
+snn_status snn_prelu_s8(const int8_t *input1, const int8_t *input2, const snn_broadcast *loop,
+                        const snn_elementwise *quant, int8_t *output);
+/* Both inputs and the output share one scale; quant is not read. */
+snn_status snn_maximum_s8(const int8_t *input1, const int8_t *input2, const snn_broadcast *loop,
+                          const snn_elementwise *quant, int8_t *output);
+snn_status snn_minimum_s8(const int8_t *input1, const int8_t *input2, const snn_broadcast *loop,
+                          const snn_elementwise *quant, int8_t *output);
 
 /* Any operator of one byte to one byte: table[256], for inputs -128 to 127. May run in place. */
 snn_status snn_lookup_s8(const int8_t *input, const int8_t *table, int8_t *output, int32_t size);
@@ -80,11 +90,28 @@ typedef struct {
 
 snn_status snn_copy_s8(const int8_t *input, const snn_copy *loop, int8_t *output);
 
-/* Fills the border of a larger image. */
-snn_status snn_pad_s8(const int8_t *input, snn_shape input_shape, int32_t top, int32_t left,
-                      int8_t value, int8_t *output, snn_shape output_shape);
+/* output[y][x] = input[rows[y]][columns[x]], all channels: nearest-neighbour resizing, gathering
+ * along one dimension, mirrored padding. */
+snn_status snn_pick_s8(const int8_t *input, snn_shape input_shape, const uint16_t *rows,
+                       const uint16_t *columns, int8_t *output, snn_shape output_shape);
 
-/* Softmax over the last dimension; scale 1/256, zero point -128. */
+/* Bilinear resizing; scales are input pixels per output pixel in 1/1024. */
+snn_status snn_resize_bilinear_s8(const int8_t *input, snn_shape input_shape, int32_t scale_h,
+                                  int32_t scale_w, int32_t half_pixel, int8_t *output,
+                                  snn_shape output_shape);
+
+/* An input of four dimensions of which the second and fourth are reduced. */
+typedef struct {
+    int32_t size[4];
+} snn_reduction;
+
+/* Sum, and mean by its multiplier. offset: minus the zero point times the values of one sum. */
+snn_status snn_sum_s8(const int8_t *input, const snn_reduction *loop, int32_t offset,
+                      int32_t multiplier, int32_t shift, int32_t output_offset, int8_t *output);
+snn_status snn_reduce_max_s8(const int8_t *input, const snn_reduction *loop, int8_t *output);
+snn_status snn_reduce_min_s8(const int8_t *input, const snn_reduction *loop, int8_t *output);
+
+/* Softmax over the last dimension; scale 1/256, zero point -128. May run in place. */
 snn_status snn_softmax_s8(const int8_t *input, int32_t rows, int32_t size, int32_t multiplier,
                           int32_t left_shift, int32_t diff_min, int8_t *output);
 
@@ -104,10 +131,50 @@ snn_status snn_max_pool_f32(const float *input, snn_shape input_shape, const snn
 snn_status snn_average_pool_f32(const float *input, snn_shape input_shape,
                                 const snn_window *window, float min, float max, float *output,
                                 snn_shape output_shape);
-snn_status snn_add_f32(const float *input1, const float *input2, float min, float max,
-                       float *output, int32_t size);
-snn_status snn_pad_f32(const float *input, snn_shape input_shape, int32_t top, int32_t left,
-                       float value, float *output, snn_shape output_shape);
+snn_status snn_transpose_convolve_f32(const float *input, snn_shape input_shape,
+                                      const snn_window *window, const float *weights,
+                                      const float *bias, float min, float max, float *output,
+                                      snn_shape output_shape);
+
+typedef struct {
+    float min, max;
+} snn_bounds;
+
+snn_status snn_add_f32(const float *input1, const float *input2, const snn_broadcast *loop,
+                       const snn_bounds *bounds, float *output);
+snn_status snn_sub_f32(const float *input1, const float *input2, const snn_broadcast *loop,
+                       const snn_bounds *bounds, float *output);
+snn_status snn_mul_f32(const float *input1, const float *input2, const snn_broadcast *loop,
+                       const snn_bounds *bounds, float *output);
+snn_status snn_prelu_f32(const float *input1, const float *input2, const snn_broadcast *loop,
+                         const snn_bounds *bounds, float *output);
+snn_status snn_maximum_f32(const float *input1, const float *input2, const snn_broadcast *loop,
+                           const snn_bounds *bounds, float *output);
+snn_status snn_minimum_f32(const float *input1, const float *input2, const snn_broadcast *loop,
+                           const snn_bounds *bounds, float *output);
+
+typedef enum {
+    SNN_RELU,
+    SNN_RELU6,
+    SNN_LEAKY_RELU,
+    SNN_LOGISTIC,
+    SNN_TANH,
+    SNN_HARD_SWISH,
+} snn_activation;
+
+/* alpha: of SNN_LEAKY_RELU. */
+snn_status snn_activate_f32(const float *input, snn_activation kind, float alpha, float *output,
+                            int32_t size);
+snn_status snn_copy_f32(const float *input, const snn_copy *loop, float *output);
+snn_status snn_fill_f32(float value, float *output, int32_t size);
+snn_status snn_pick_f32(const float *input, snn_shape input_shape, const uint16_t *rows,
+                        const uint16_t *columns, float *output, snn_shape output_shape);
+snn_status snn_resize_bilinear_f32(const float *input, snn_shape input_shape, float scale_h,
+                                   float scale_w, int32_t half_pixel, float *output,
+                                   snn_shape output_shape);
+snn_status snn_sum_f32(const float *input, const snn_reduction *loop, float factor, float *output);
+snn_status snn_reduce_max_f32(const float *input, const snn_reduction *loop, float *output);
+snn_status snn_reduce_min_f32(const float *input, const snn_reduction *loop, float *output);
 snn_status snn_softmax_f32(const float *input, int32_t rows, int32_t size, float beta,
                            float *output);
 

@@ -1,0 +1,104 @@
+"""Formats under budgets: how much scratch each layer may take, what a byte of flash is worth.
+
+RAM: a layer's scratch may fill what the activations that live beside it leave of the budget.
+Without one, the arena is what the layer in most need wants, and the others may fill it.
+Flash: bytes get a price in cycles, the same in every layer, raised until the constants fit. That
+is a Lagrange multiplier: no other choice of formats with as few bytes takes fewer modelled cycles,
+up to the step from one format to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridge.compile.choose import Candidate, candidates
+from bridge.compile.lower import lower
+from bridge.compile.memory import ALIGNMENT
+from bridge.compile.places import Places, place
+from bridge.compile.steps import Step
+from bridge.compile.target import Target
+from bridge.compile.weighted import CHOOSABLE, read_weighted
+from bridge.errors import InputError
+from bridge.graph import Graph
+
+_ROUNDS = 12
+
+
+def lower_within(
+    graph: Graph, target: Target, *, flash: int | None = None, ram: int | None = None
+) -> list[Step]:
+    """Steps whose constants and arena stay within budgets.
+
+    Args:
+        graph: the network.
+        target: the engine must be one that chooses formats.
+        flash: bytes for weights and tables; the kernels' code comes on top.
+        ram: bytes for the arena.
+
+    Raises:
+        InputError: no choice of formats fits; says what is needed at least.
+    """
+    steps = lower(graph, target)
+    places = place(graph, steps, floating=False)
+    most = places.arena if ram is None else ram
+    for _ in range(_ROUNDS):
+        within = replace(target, scratch=_room(graph, places, most))
+        within = replace(within, price=_price(graph, within, steps, flash))
+        found = lower(graph, within)
+        arena = place(graph, found, floating=False).arena
+        if arena <= most or (ram is None and flash is not None):
+            return found
+        if ram is None:
+            return steps
+        # Buffers don't pack without gaps; leave room for those.
+        places = replace(places, live=tuple(live + max(arena - ram, 1) for live in places.live))
+    raise InputError(
+        f"the arena needs {arena} bytes, more than the {ram} given",
+        hint=f"allow at least {arena} bytes of RAM, or take a smaller network",
+    )
+
+
+def _room(graph: Graph, places: Places, most: int) -> dict[int, int]:
+    """Bytes of scratch for each weighted operator."""
+    return {
+        operator.index: max(most - places.live[operator.index] - ALIGNMENT, 0)
+        for operator in graph.operators
+        if operator.kind in CHOOSABLE
+    }
+
+
+def _price(graph: Graph, target: Target, steps: Sequence[Step], flash: int | None) -> float:
+    """The smallest price of a byte at which everything fits."""
+    if flash is None:
+        return target.price
+    found = {
+        operator.index: candidates(
+            read_weighted(graph, operator, target.core), target.scratch[operator.index]
+        )
+        for operator in graph.operators
+        if operator.kind in CHOOSABLE
+    }
+    fixed = sum(step.plan.weight_bytes for index, step in enumerate(steps) if index not in found)
+
+    def size(price: float) -> int:
+        return fixed + sum(_cheapest(layer, price).bytes for layer in found.values())
+
+    if size(0.0) <= flash:
+        return 0.0
+    low, high = 0.0, 1.0
+    while size(high) > flash:
+        low, high = high, high * 4
+        if high > 1e9:
+            raise InputError(
+                f"weights and tables need {size(high)} bytes, more than the {flash} given",
+                hint=f"allow at least {size(high)} bytes of flash, or prune further",
+            )
+    for _ in range(24):
+        middle = (low + high) / 2
+        low, high = (low, middle) if size(middle) <= flash else (middle, high)
+    return high
+
+
+def _cheapest(layer: Sequence[Candidate], price: float) -> Candidate:
+    return min(layer, key=lambda c: c.cycles + price * c.bytes)

@@ -5,8 +5,8 @@
 #include "model_under_test.h"
 
 static alignas(16) unsigned char arena[MUT_ARENA_BYTES];
-static unsigned char input[MUT_INPUT_BYTES];
-static unsigned char output[MUT_OUTPUT_BYTES];
+static alignas(16) unsigned char input[MUT_INPUT_BYTES];
+static alignas(16) unsigned char output[MUT_OUTPUT_BYTES];
 
 int main(void)
 {

@@ -103,7 +103,7 @@ def _search(
         attempt = _attempt(
             lifted, task, calibration, replace(options, sparsity=tried), bundle, ladder
         )
-        score = judged.score(_run_int8(attempt, lifted, judged.test_inputs))
+        score = judged.score(run_int8(attempt.model, lifted, judged.test_inputs))
         lost = reference - score if task.higher_is_better else score / max(reference, 1e-9) - 1
         kept = lost <= options.max_accuracy_drop
         ladder.note(
@@ -126,9 +126,9 @@ def _search(
     return best
 
 
-def _run_int8(attempt: Attempt, lifted: Lifted, inputs: Sequence[Array]) -> list[Array]:
-    """Float outputs of the int8 file in TFLM, in the Keras layout."""
-    content = names.in_our_order(attempt.model)
+def run_int8(model: bytes, lifted: Lifted, inputs: Sequence[Array]) -> list[Array]:
+    """Float outputs of an int8 file in TFLM, in the Keras layout."""
+    content = names.in_our_order(model)
     graph = read_tflite(content)
     outputs = tflm.run(content, tflm.quantize_inputs(graph, inputs))
     real = tflm.dequantize_outputs(graph, outputs)
@@ -144,33 +144,44 @@ def _attempt(
     bundle: BundleWriter,
     ladder: Ladder,
 ) -> Attempt:
-    targets = prune.choose(lifted.model, options)
-    base = lifted.model
-    if options.pattern == "filter":
-        targets, kept = filters.choose_filters(lifted.model, targets)
-        base = filters.shrink(lifted.model, kept)
-        for target in targets:
-            if target.name in kept:
-                ladder.note(f"{target.name}: {target.reason}")
+    base, targets = pruning_base(lifted, options, ladder)
     single = options.max_accuracy_drop is None
     pruned = _resumed(base, bundle, "prune") if single else None
     if pruned is None:
-        pruned = _prune(base, targets, task, options, ladder)
+        pruned = prune_float(base, targets, task, options, ladder)
         if single:
             _keep(pruned, bundle, "prune")
     else:
         ladder.progress.note("pruning was finished before: taken up")
-    model = _quantize(pruned, task, calibration, options, ladder)
+    model = quantize_int8(pruned, task, calibration, options, ladder)
     return Attempt(pruned, targets, model, options)
 
 
-def _prune(
+def pruning_base(
+    lifted: Lifted, options: ConvertOptions, ladder: Ladder
+) -> tuple[Any, list[prune.Target]]:
+    """The float model that pruning starts from, and what each layer is to reach.
+
+    Whole filters are taken out here, so that the model is already the smaller one.
+    """
+    targets = prune.choose(lifted.model, options)
+    if options.pattern != "filter":
+        return lifted.model, targets
+    targets, kept = filters.choose_filters(lifted.model, targets)
+    for target in targets:
+        if target.name in kept:
+            ladder.note(f"{target.name}: {target.reason}")
+    return filters.shrink(lifted.model, kept), targets
+
+
+def prune_float(
     base: Any,
     targets: list[prune.Target],
     task: Task | None,
     options: ConvertOptions,
     ladder: Ladder,
 ) -> Any:
+    """A pruned float model, fine-tuned where there is data and epochs."""
     with ladder.progress.stage("prune"):
         if options.pattern == "filter":
             outcome = None
@@ -192,13 +203,14 @@ def _prune(
     return pruned
 
 
-def _quantize(
+def quantize_int8(
     pruned: Any,
     task: Task | None,
     calibration: Sequence[Array],
     options: ConvertOptions,
     ladder: Ladder,
 ) -> bytes:
+    """The int8 file of a pruned float model, as TFLite's converter writes it."""
     way = options.quantize
     blocked = qat.refusal(pruned)
     if way == "qat" and (task is None or options.epochs == 0):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridge.bundle import BundleWriter
     from bridge.convert.lift.lower import Lifted
     from bridge.convert.source import Source
+    from bridge.convert.train import Task
     from bridge.progress import Progress
 
 PROOF_SAMPLES = 32
@@ -46,6 +47,29 @@ class Ladder:
         self.progress.note(text)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A network in trainable Keras layers with its data: what pruning starts from.
+
+    Attributes:
+        source: where it came from.
+        data: the data set, if any was named.
+        onnx: the exported network.
+        lifted: the float Keras network, proved equal.
+        proof_inputs: what the proofs ran on, in the network's layout.
+        task: what to train for and judge by; None without data.
+        calibration: inputs for the int8 ranges, in the Keras layout.
+    """
+
+    source: Source
+    data: Dataset | None
+    onnx: bytes
+    lifted: Lifted
+    proof_inputs: list[Array]
+    task: Task | None
+    calibration: list[Array]
+
+
 def convert(options: ConvertOptions, bundle: BundleWriter, progress: Progress) -> ConvertResult:
     """Bring a network from PyTorch to a proved int8 .tflite in a bundle.
 
@@ -55,30 +79,62 @@ def convert(options: ConvertOptions, bundle: BundleWriter, progress: Progress) -
     Raises:
         BridgeError: one of :mod:`bridge.errors`; nothing is committed then.
     """
-    from bridge.convert.export import export
-    from bridge.convert.source import open_source, shapes_of
+    from bridge.convert.compress import compress, forget_stages
+    from bridge.convert.judge import judge
 
     ladder = Ladder(progress, [], [])
     with progress.stage("load the network and the data"):
-        source = open_source(options)
-        data = _data(options, source)
-        if source.kind == "tflite":
-            from bridge.convert.package import package
+        source, data = load_source(options)
+    if source.kind == "tflite":
+        from bridge.convert.package import package
 
-            return package(source, data, options, bundle, progress)
-        shapes = shapes_of(source, data, options)
+        return package(source, data, options, bundle, progress)
+    ready = prepare(source, data, options, ladder)
+    bundle.write("model.onnx", ready.onnx)
+    lifted, task, calibration = ready.lifted, ready.task, ready.calibration
+    attempt = compress(lifted, task, calibration, options, bundle, ladder)
+    result = judge(source, data, task, lifted, attempt, calibration, options, bundle, ladder)
+    forget_stages(bundle)
+    return result
+
+
+def load_source(options: ConvertOptions) -> tuple[Source, Dataset | None]:
+    """The network as the user gave it, and its data."""
+    from bridge.convert.source import open_source
+
+    source = open_source(options)
+    return source, _data(options, source)
+
+
+def prepare(
+    source: Source, data: Dataset | None, options: ConvertOptions, ladder: Ladder
+) -> Prepared:
+    """Export a network, lift it into trainable Keras layers, prove it, and set up its task."""
+    from bridge.convert import train
+    from bridge.convert.export import export
+    from bridge.convert.quantize import CALIBRATION
+    from bridge.convert.source import shapes_of
+
+    shapes = shapes_of(source, data, options)
     if not source.trained and source.kind == "torch":
         _first_training(source, data, options, ladder)
     inputs, real = _proof_inputs(data, shapes, options)
-    with progress.stage("export to ONNX"):
+    with ladder.progress.stage("export to ONNX"):
         if source.kind == "onnx":
             onnx_model, reference = source.network, None
         else:
             onnx_model = export(source.network, shapes)
             reference = source.network
-        bundle.write("model.onnx", onnx_model.SerializeToString())
     lifted = _lift(onnx_model, reference, inputs, real, options, ladder)
-    return _compress(source, data, lifted, inputs, options, bundle, ladder)
+    task = None
+    calibration = lifted.to_physical(inputs)
+    if data is not None:
+        task = train.task_of(lifted, data, options.network_layout, options.max_train)
+        calibration = [a[:CALIBRATION] for a in task.inputs]
+    else:
+        ladder.note("without --data the int8 ranges come from random inputs: for a trial only")
+    onnx = onnx_model.SerializeToString()
+    return Prepared(source, data, onnx, lifted, inputs, task, calibration)
 
 
 def _data(options: ConvertOptions, source: Source) -> Dataset | None:
@@ -162,34 +218,6 @@ def _lift(
             told = outputs if reference is not None else run_onnx(onnx_model, inputs)
             ladder.prove(testify(onnx_model, inputs, told))
     return lifted
-
-
-def _compress(
-    source: Source,
-    data: Dataset | None,
-    lifted: Lifted,
-    proof_inputs: list[Array],
-    options: ConvertOptions,
-    bundle: BundleWriter,
-    ladder: Ladder,
-) -> ConvertResult:
-    """Prune, quantize, judge, and write the results."""
-    from bridge.convert import train
-    from bridge.convert.compress import compress, forget_stages
-    from bridge.convert.judge import judge
-    from bridge.convert.quantize import CALIBRATION
-
-    task = None
-    calibration = lifted.to_physical(proof_inputs)
-    if data is not None:
-        task = train.task_of(lifted, data, options.network_layout, options.max_train)
-        calibration = [a[:CALIBRATION] for a in task.inputs]
-    else:
-        ladder.note("without --data the int8 ranges come from random inputs: for a trial only")
-    attempt = compress(lifted, task, calibration, options, bundle, ladder)
-    result = judge(source, data, task, lifted, attempt, calibration, options, bundle, ladder)
-    forget_stages(bundle)
-    return result
 
 
 def layer_reports(

@@ -23,6 +23,7 @@ def environment(package: str) -> Environment:
         autoescape=False,  # C, not HTML
     )
     made.filters["f32"] = float32_literal
+    made.filters["comment"] = lambda text: str(text).replace("*/", "* /")
     return made
 
 

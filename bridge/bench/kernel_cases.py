@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bridge.compile.emit import constant, environment
+from bridge.compile.emit import constant
 from bridge.compile.formats import Stored, Weighted
 from bridge.compile.program import CProgram, LayerPlan
 from bridge.compile.steps import Step
 from bridge.graph.model import Array
+from bridge.text import environment
 
 PREFIX = "kernels"
 
@@ -119,7 +120,7 @@ def kernel_program(
         f"{PREFIX}_weights.h": "weights.h.j2",
         f"{PREFIX}_weights.c": "weights.c.j2",
     }
-    templates = environment()
+    templates = environment("bridge.compile")
     return CProgram(
         prefix=PREFIX,
         engine="kernels",

@@ -15,6 +15,7 @@ from bridge.compile.steps import Step
 from bridge.errors import InputError
 from bridge.graph import Graph
 from bridge.graph.model import Array
+from bridge.text import environment, float32_literal
 
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "uint16": "uint16_t", "int16": "int16_t",
             "int32": "int32_t", "uint32": "uint32_t", "float32": "float"}  # fmt: skip
@@ -101,7 +102,7 @@ def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CP
         "leave": places.leave,
         "libraries": _libraries(steps),
     }
-    templates = environment()
+    templates = environment("bridge.compile")
     files = {
         f"{prefix}{suffix}": templates.get_template(template).render(context)
         for suffix, template in (
@@ -130,17 +131,11 @@ def _libraries(steps: Sequence[Step]) -> list[str]:
     return ["sparse_nn", "cmsis_nn"] if uses_cmsis else ["sparse_nn"]
 
 
-def _float(value: float) -> str:
-    """A float32 literal that reads back as the same value."""
-    text = np.format_float_scientific(np.float32(value), unique=True, trim="0")
-    return f"{text}f"
-
-
 def constant(name: str, array: Array) -> _Constant:
     """An array as the text of a C array."""
     flat = np.asarray(array).reshape(-1)
     if flat.dtype == np.float32:
-        values = [_float(value) for value in flat]
+        values = [float32_literal(value) for value in flat]
     else:
         # INT32_MIN has no literal of its own type in C.
         values = [str(v) if v > -(2**31) else "(-2147483647 - 1)" for v in flat.tolist()]
@@ -153,20 +148,3 @@ def constant(name: str, array: Array) -> _Constant:
         line += f" {value},"
     lines.append(line)
     return _Constant(name, _C_TYPES[str(flat.dtype)], max(flat.size, 1), "\n".join(lines))
-
-
-def environment() -> Any:
-    """The templates, with the filters that they use."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("bridge.compile", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # C, not HTML
-    )
-    environment.filters["f32"] = _float
-    environment.filters["comment"] = lambda text: str(text).replace("*/", "* /")
-    return environment

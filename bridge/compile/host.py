@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
@@ -15,12 +19,13 @@ from bridge.bundle import write_atomic
 from bridge.compile.program import CProgram
 from bridge.errors import BuildError, ModelError
 from bridge.firmware.build import under_test_header
-from bridge.firmware.toolchain import require
+from bridge.firmware.toolchain import require, version
 from bridge.graph.model import Array
-from bridge.paths import tflm_project
+from bridge.paths import cache_folder, tflm_project
 
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+_MONTH = 30 * 24 * 3600.0
 
 
 def run_on_host(program: CProgram, inputs: Array, *, sanitize: bool = False) -> Array:
@@ -43,7 +48,7 @@ def run_on_host(program: CProgram, inputs: Array, *, sanitize: bool = False) -> 
     compiler = str(require("gcc"))
     project = tflm_project()
     flags = (*_FLAGS, *(_SANITIZE if sanitize else ()), *(f"-D{d}" for d in program.defines))
-    archive = _library(compiler, project / "sparse_nn", flags)
+    archive = host_library(compiler, flags)
     with tempfile.TemporaryDirectory(prefix="tflm-bridge-host-") as name:
         folder = Path(name)
         for file, content in program.files.items():
@@ -70,22 +75,57 @@ def run_on_host(program: CProgram, inputs: Array, *, sanitize: bool = False) -> 
 
 
 @cache
-def _library(compiler: str, root: Path, flags: tuple[str, ...]) -> Path:
-    """sparse_nn as a static library for the host, built once a process and kept until its end."""
-    folder = Path(tempfile.mkdtemp(prefix="tflm-bridge-host-library-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    sources = sorted((root / "src").glob("*.c"))
-    command = [
-        compiler,
-        *flags,
-        f"-I{root / 'include'}",
-        "-c",
-        *(str(source) for source in sources),
-    ]
-    built = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if built.returncode != 0:
-        raise BuildError(f"sparse_nn does not compile on this machine:\n{built.stderr[-2000:]}")
-    archive = folder / "libsparse_nn.a"
-    objects = [f"{source.stem}.o" for source in sources]
-    subprocess.run(["ar", "crs", archive.name, *objects], cwd=folder, check=True)
+def host_library(compiler: str, flags: tuple[str, ...]) -> Path:
+    """sparse_nn as a static library for the host, built once for each compiler, flags and source.
+
+    It is kept in the user's cache. Processes may build it at the same time: each builds beside
+    and renames.
+
+    Args:
+        compiler: its path.
+        flags: for every file.
+
+    Raises:
+        BuildError: it does not compile.
+    """
+    root = tflm_project() / "sparse_nn"
+    files = [*sorted((root / "include").glob("*.h")), *sorted((root / "src").glob("*.[ch]"))]
+    key = hashlib.sha256(repr((compiler, version(compiler), flags)).encode())
+    for file in files:
+        key.update(file.name.encode() + file.read_bytes())
+    archive = _writable(cache_folder() / "host") / f"sparse_nn-{key.hexdigest()[:24]}.a"
+    if archive.is_file():
+        os.utime(archive)
+        return archive
+    with tempfile.TemporaryDirectory(dir=archive.parent) as name:
+        sources = [file for file in files if file.suffix == ".c"]
+        command = [compiler, *flags, f"-I{root / 'include'}", "-c", *map(str, sources)]
+        built = subprocess.run(command, cwd=name, capture_output=True, text=True, check=False)
+        if built.returncode != 0:
+            raise BuildError(f"sparse_nn does not compile on this machine:\n{built.stderr[-2000:]}")
+        objects = [f"{source.stem}.o" for source in sources]
+        subprocess.run([require("ar"), "crs", archive.name, *objects], cwd=name, check=True)
+        os.replace(Path(name) / archive.name, archive)
+    _forget(archive.parent)
     return archive
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, or one for this process alone where the user has no place for a cache."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    own = Path(tempfile.mkdtemp(prefix="tflm-bridge-host-"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
+
+
+def _forget(folder: Path) -> None:
+    """Remove libraries of sources that nobody has used for a month."""
+    for archive in folder.glob("sparse_nn-*.a"):
+        with contextlib.suppress(OSError):
+            if archive.stat().st_mtime < time.time() - _MONTH:
+                archive.unlink()

@@ -16,6 +16,7 @@ PACKAGES = {
     "cmake": "cmake",
     "ninja": "ninja-build",
     "gcc": "gcc",
+    "ar": "binutils",
 }
 """Program → the Debian packages that bring it."""
 

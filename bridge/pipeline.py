@@ -145,13 +145,13 @@ def _firmware(
     graph: Graph, model: bytes, inputs: Array, expected: Array, name: str
 ) -> dict[str, str]:
     from bridge.compile import compile_graph
-    from bridge.firmware.arena import host_arena_bytes
+    from bridge.firmware.arena import target_arena_bytes
     from bridge.firmware.arrays import package_arrays
 
     files = {
         f"tflm/{file}": text
         for file, text in package_arrays(
-            graph, model, inputs[:4], expected[:4], name, host_arena_bytes(model)
+            graph, model, inputs[:4], expected[:4], name, target_arena_bytes(model)
         ).items()
     }
     try:

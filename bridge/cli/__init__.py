@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 import bridge
 from bridge.cli.bench import bench
 from bridge.cli.bench_kernels import bench_kernels
+from bridge.cli.compress import compress
 from bridge.cli.convert import convert
 from bridge.cli.doctor import doctor
 from bridge.errors import BridgeError
@@ -55,6 +56,7 @@ def _main(
 
 
 app.command()(convert)
+app.command()(compress)
 app.command()(bench)
 app.command("bench kernels")(bench_kernels)
 app.command()(doctor)

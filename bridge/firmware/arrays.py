@@ -59,6 +59,7 @@ def package_arrays(
     samples_expected: Array | Sequence[Array],
     prefix: str = "model",
     arena_bytes: int = 0,
+    decompression_bytes: int = 0,
 ) -> Mapping[str, str]:
     """The files that put one network into TFLM firmware.
 
@@ -69,6 +70,7 @@ def package_arrays(
         samples_expected: the interpreter's outputs for them, likewise.
         prefix: what every name starts with; a C identifier in small letters.
         arena_bytes: the arena that ``<PREFIX>_ARENA_SIZE`` asks for.
+        decompression_bytes: ``<PREFIX>_DECOMPRESSION_SIZE``, for a network with DECODE operators.
 
     Returns:
         File name → text: ``<prefix>_model_data.h/.cc``, ``<prefix>_settings.h``,
@@ -91,6 +93,7 @@ def package_arrays(
     values = {
         "prefix": prefix,
         "arena_bytes": arena_bytes,
+        "decompression_bytes": decompression_bytes,
         "inputs": inputs,
         "outputs": outputs,
         "tensors": [*inputs, *outputs],

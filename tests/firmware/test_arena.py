@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import ModelError
-from bridge.firmware.arena import STEP, host_arena_bytes
+from bridge.firmware.arena import STEP, cmsis_nn_bytes, host_arena_bytes, target_arena_bytes
+from bridge.graph import read_tflite
 from tests.compile.networks import int8_model
 
 
@@ -31,3 +32,17 @@ def test_the_arena_fits_and_less_does_not():
 def test_what_tflm_refuses_is_said():
     with pytest.raises(ModelError, match="256 MB"):
         host_arena_bytes(b"\0\0\0\0TFL3" + bytes(200))
+
+
+def test_the_target_gets_room_for_cmsis_nn():
+    """Its convolution unfolds two pixels to int16, or four to int8 in steps of sixteen."""
+    model = int8_model(deep, (7, 5, 3))
+    graph = read_tflite(model)
+    taps = max(
+        t.elements // t.shape[0] for op, t in graph.weights() if op.kind == "CONV_2D"
+    )  # fmt: skip
+    depthwise = max(
+        2 * t.elements for op, t in graph.weights() if op.kind == "DEPTHWISE_CONV_2D"
+    )  # fmt: skip
+    assert cmsis_nn_bytes(graph) >= max(4 * taps, depthwise) + 4 * 12
+    assert target_arena_bytes(model) == host_arena_bytes(model) + cmsis_nn_bytes(graph)

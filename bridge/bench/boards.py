@@ -1,8 +1,9 @@
 """Real microcontrollers: what a row's modelled cycles would mean on them. Estimates, not measured.
 
-To add one, add a line to :data:`BOARDS`. Clock and memory sizes are the datasheet's maxima;
-current is its headline figure for running from flash. Where a datasheet has no such figure, the
-energy is left out rather than guessed.
+To add one, add an entry to :data:`BOARDS`. Clock and memory sizes are the datasheet's maxima,
+current is what the datasheet gives for a core running from flash. ``remark`` says where a figure
+was looked up a second time, and what it does not cover. Where no figure fits, the energy is left
+out rather than guessed.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ class Board:
         mhz: highest clock in MHz.
         flash: bytes of program memory.
         ram: bytes of RAM.
-        microamps_per_mhz: current while running, in µA/MHz; None where not stated.
+        microamps_per_mhz: current while running at that clock, in µA/MHz; None where the
+            datasheet has no figure for it.
         volts: supply that the current is stated for.
         datasheet: where the figures stand.
+        remark: what was looked up elsewhere, and what the figures leave out.
     """
 
     name: str
@@ -36,25 +39,55 @@ class Board:
     microamps_per_mhz: float | None
     volts: float
     datasheet: str
+    remark: str = ""
 
 
 KB, MB = 1024, 1024 * 1024
 
 BOARDS: tuple[Board, ...] = (
-    Board("nRF51822-QFAA", "cortex-m0", 16, 256 * KB, 16 * KB, 275, 3.0,
-          "Nordic nRF51822 Product Specification, key features: 275 µA/MHz from flash"),
-    Board("STM32L152RE", "cortex-m3", 32, 512 * KB, 80 * KB, 195, 3.0,
-          "ST STM32L151xE/L152xE datasheet, features: 195 µA/MHz run mode"),
-    Board("STM32L4R5ZI", "cortex-m4", 120, 2 * MB, 640 * KB, 110, 3.0,
-          "ST DS12023, features: 110 µA/MHz run mode (LDO)"),
-    Board("nRF52840", "cortex-m4", 64, 1 * MB, 256 * KB, 52, 3.0,
-          "Nordic nRF52840 Product Specification, key features: 52 µA/MHz from flash"),
-    Board("STM32F746NG", "cortex-m7", 216, 1 * MB, 320 * KB, None, 3.3,
-          "ST DS10916; no µA/MHz figure among its features"),
-    Board("STM32U575ZI", "cortex-m33", 160, 2 * MB, 786 * KB, 19.5, 3.3,
-          "ST DS13737, features: 19.5 µA/MHz run mode at 3.3 V"),
-    Board("Alif Ensemble E3 (HE core)", "cortex-m55", 160, 5632 * KB, 4 * MB, None, 1.8,
-          "Alif Ensemble E3 datasheet; no µA/MHz figure taken"),
+    Board(
+        "nRF51822-QFAA", "cortex-m0", 16, 256 * KB, 16 * KB, 275, 3.0,
+        "Nordic nRF51822 Product Specification v3.1, key features: 275 µA/MHz from flash",
+        "The current was not seen in a second source.",
+    ),
+    Board(
+        "STM32L152RE", "cortex-m3", 32, 512 * KB, 80 * KB, 195, 3.0,
+        "ST DS10002 (STM32L151xE/L152xE), features: 195 µA/MHz run mode",
+        "Clock, flash and RAM agree with RIOT's board page; the current was not seen in a second "
+        "source.",
+    ),
+    Board(
+        "STM32L4R5ZI", "cortex-m4", 120, 2 * MB, 640 * KB, 110, 3.0,
+        "ST DS12023, features: 110 µA/MHz run mode (LDO)",
+        "Clock, flash and RAM agree with RIOT's board page; Zephyr's has 100 or 110 µA/MHz by "
+        "release.",
+    ),
+    Board(
+        "nRF52840", "cortex-m4", 64, 1 * MB, 256 * KB, 52, 3.0,
+        "Nordic nRF52840 Product Specification, key features: 52 µA/MHz from flash (DC/DC, 3 V)",
+        "Clock, flash and RAM agree with PlatformIO's board page; 52 µA/MHz, 3.3 mA at 64 MHz, "
+        "with module makers' pages.",
+    ),
+    Board(
+        "STM32F746NG", "cortex-m7", 216, 1 * MB, 320 * KB, None, 3.3,
+        "ST DS10916 Rev 5, features",
+        "No µA/MHz among its features: tables 25 to 32 give the current of the whole part by "
+        "clock and enabled peripherals, near 0.5 mA/MHz with all of them on, which would not be "
+        "a network's.",
+    ),
+    Board(
+        "STM32U575ZI-Q", "cortex-m33", 160, 2 * MB, 786 * KB, 45, 3.3,
+        "ST DS13737 Rev 8, supply current tables: 40 to 45 µA/MHz with SMPS in ranges 1 to 3",
+        "Clock, flash and RAM agree with a distributor's page. Not the 19.5 µA/MHz of the "
+        "features, which hold for a loop at 24 MHz in range 4; both figures as a design study "
+        "quotes the datasheet.",
+    ),
+    Board(
+        "Alif Ensemble E3 (HE core)", "cortex-m55", 160, 5632 * KB, 4 * MB, None, 1.8,
+        "Alif Ensemble E3 datasheet",
+        "Clock agrees with OpenMV's board page (HE core 160 MHz, HP core 400 MHz). No current of "
+        "one running core was found; flash (MRAM) and RAM are the whole part's, not the core's.",
+    ),
 )  # fmt: skip
 
 

@@ -78,7 +78,9 @@ def boards(rows: Sequence[Row]) -> Table:
     )
     for name in ("board", "engine", "core", "MHz", "ms", "low … high", "µJ", "fits"):
         table.add_column(name, justify="right" if name in {"MHz", "ms", "µJ"} else "left")
+    shown: dict[str, str] = {}
     for found in estimates(rows):
+        shown[found.board.name] = f"{found.board.datasheet}. {found.board.remark}".strip()
         best, low, high = found.milliseconds
         table.add_row(
             found.board.name,
@@ -90,6 +92,9 @@ def boards(rows: Sequence[Row]) -> Table:
             "not stated" if found.microjoules is None else f"{found.microjoules:.0f}",
             "yes" if found.fits else "no",
         )
+    if shown:
+        table.caption = "\n".join(f"{name}: {source}" for name, source in shown.items())
+        table.caption_justify = "left"
     return table
 
 

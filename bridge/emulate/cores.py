@@ -16,12 +16,14 @@ class Core:
         machine: QEMU's machine.
         tick: instructions in one tick of SysTick under ``-icount shift=0``, where an
             instruction takes 1 ns: the period of the machine's clock in ns.
+        ram: bytes of the board's RAM, as its linker script under ``tflm_project/boards`` uses it.
         note: what differs from a real part of that core.
     """
 
     name: str
     machine: str
     tick: float = 40
+    ram: int = 4 << 20
     note: str = ""
 
 
@@ -31,15 +33,14 @@ CORES = {
         Core(
             "cortex-m0",
             "mps2-an385",
-            40,
-            "ARMv6-M code on the M3 machine with unaligned access trapped: QEMU's own M0 board "
-            "has 16 kB of RAM",
+            note="ARMv6-M code on the M3 machine with unaligned access trapped: QEMU's own M0 "
+            "board has 16 kB of RAM",
         ),
         Core("cortex-m3", "mps2-an385"),
         Core("cortex-m4", "mps2-an386"),
         Core("cortex-m7", "mps2-an500"),
-        Core("cortex-m33", "mps2-an505", 50),
-        Core("cortex-m55", "mps3-an547", 31.25),
+        Core("cortex-m33", "mps2-an505", 50, 2 << 20),
+        Core("cortex-m55", "mps3-an547", 31.25, 2 << 20),
     )
 }
 

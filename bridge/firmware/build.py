@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -163,8 +164,10 @@ def _run(command: list[str], core: str) -> None:
         return
     output = result.stdout + result.stderr
     if "does not fit into" in output or "will not fit in region" in output:
+        over = re.search(r"region `(\w+)' overflowed by (\d+) bytes", output)
+        which = f": {over.group(1)} is short of {int(over.group(2)):,} bytes" if over else ""
         raise BuildError(
-            f"the network does not fit into the memory of the emulated {core} board",
+            f"the network does not fit into the memory of the emulated {core} board{which}",
             hint="choose a core with a larger board, or a smaller network",
         )
     told = [

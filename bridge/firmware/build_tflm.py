@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from bridge.emulate.cores import core as find_core
 from bridge.emulate.run import Run, run
 from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
 from bridge.firmware.arrays import model_data
@@ -17,7 +18,8 @@ from bridge.graph import Graph
 
 ARENA_STEP = 16
 """TFLM's own alignment, and so the resolution of the search, in bytes."""
-_FIRST_ARENA = 1 << 20
+LIBRARY = "libtensorflow-microlite.a"
+"""The name that upstream's makefile gives the library."""
 _PREFIX = "mut"
 
 
@@ -48,8 +50,9 @@ def build_tflm(
     """
     check_root(tflm_root, core)
     if arena is None:
-        probe = _link(model, graph, core, out, tflm_root, _FIRST_ARENA)
-        arena = smallest_arena(probe, core, _input_bytes(graph))
+        largest = find_core(core).ram // 2
+        probe = _link(model, graph, core, out, tflm_root, largest)
+        arena = smallest_arena(probe, core, _input_bytes(graph), largest)
     elf = _link(model, graph, core, out, tflm_root, -(-arena // ARENA_STEP) * ARENA_STEP)
     return Firmware(elf, core, f"{tflm_version(tflm_root)}; linked: {linked_kernels(elf)}")
 
@@ -63,13 +66,17 @@ def check_root(tflm_root: Path, core: str) -> None:
     hint = f"set TFLM_ROOT to a TFLite Micro tree whose static library is built for {core}"
     if not tflm_root.is_dir():
         raise ToolchainError(f"TFLM_ROOT is no folder: {tflm_root}", hint=hint)
-    name = "libtensorflow-microlite.a"
-    places = [*tflm_root.glob(f"gen/*/lib/{name}"), tflm_root / "lib" / name, tflm_root / name]
-    if not any(place.is_file() for place in places):
-        raise ToolchainError(f"{tflm_root} holds no {name}", hint=hint)
+    if not libraries(tflm_root):
+        raise ToolchainError(f"{tflm_root} holds no {LIBRARY}", hint=hint)
 
 
-def smallest_arena(elf: Path, core: str, input_bytes: int) -> int:
+def libraries(tflm_root: Path) -> list[Path]:
+    """The TFLM libraries of a tree or prefix, as ``cmake/FindTFLM.cmake`` looks for them."""
+    patterns = (f"gen/*/lib/{LIBRARY}", f"lib/{LIBRARY}", f"lib/*/{LIBRARY}", LIBRARY)
+    return sorted(place for pattern in patterns for place in tflm_root.glob(pattern))
+
+
+def smallest_arena(elf: Path, core: str, input_bytes: int, largest: int) -> int:
     """The smallest arena, in steps of 16 bytes, with which the core allocates and runs a network.
 
     One linked firmware is run again and again with less of its arena. A size works when the
@@ -79,6 +86,7 @@ def smallest_arena(elf: Path, core: str, input_bytes: int) -> int:
         elf: a TFLM firmware with a large arena.
         core: what it is for.
         input_bytes: of one inference.
+        largest: the arena that it was linked with, in bytes.
 
     Raises:
         ModelError: the network is refused with the whole arena too.
@@ -92,12 +100,14 @@ def smallest_arena(elf: Path, core: str, input_bytes: int) -> int:
         except EmulationError:
             return None  # refused, or faulted for want of memory: release builds check little
 
-    whole = attempt(_FIRST_ARENA)
-    if whole is None:
+    try:
+        whole = run(elf, core, inputs=inputs, count=False)
+    except EmulationError as error:
         raise ModelError(
-            f"TFLite Micro refuses the network on {core} even with {_FIRST_ARENA} bytes of arena",
+            f"TFLite Micro refuses the network on {core} even with {largest} bytes of arena: "
+            f"{error.what}",
             hint="an operator or its version may be missing in this TFLite Micro",
-        )
+        ) from None
 
     def works(steps: int) -> bool:
         result = attempt(steps * ARENA_STEP)
@@ -113,8 +123,8 @@ def smallest_arena(elf: Path, core: str, input_bytes: int) -> int:
     low = high
     while not works(high):
         low, high = high + 1, high + max(high // 16, 1)
-        if high * ARENA_STEP > _FIRST_ARENA:
-            return _FIRST_ARENA
+        if high * ARENA_STEP > largest:
+            return largest
     while low < high:
         middle = (low + high) // 2
         if works(middle):
@@ -165,8 +175,13 @@ def _link(model: bytes, graph: Graph, core: str, out: Path, tflm_root: Path, are
     except BuildError as error:
         problem = re.search(r"tflm-problem=(.*)", error.what)
         if problem is None:
+            problem = re.search(r"fatal error: (\S+: No such file or directory)", error.what)
+        if problem is None:
             raise
-        raise ToolchainError(
-            problem.group(1),
-            hint=f"build TFLite Micro's static library for {core} under TFLM_ROOT",
-        ) from None
+        hint = f"build TFLite Micro's static library for {core} under TFLM_ROOT"
+        if "header" in problem.group(1) or "No such file" in problem.group(1):
+            hint = (
+                "TFLM_ROOT is upstream's tree with its downloads, or a prefix whose include/ has "
+                "tensorflow/, signal/, flatbuffers/, third_party/gemmlowp and third_party/ruy"
+            )
+        raise ToolchainError(problem.group(1), hint=hint) from None

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ToolchainError
 from bridge.firmware.cmsis_nn import find_cmsis_nn
-from bridge.firmware.toolchain import PACKAGES, version
+from bridge.firmware.toolchain import PACKAGES, require, version
 
 DISTRIBUTIONS = (
     "torch", "tensorflow", "tf_keras", "tensorflow-model-optimization", "onnx", "onnxruntime",
     "onnx2tf", "tflite_micro", "numpy",
 )  # fmt: skip
 """Python packages whose versions decide a conversion's bytes."""
+
+_TARGET_FILES = {
+    "newlib for Arm": ("libc_nano.a", "libnewlib-arm-none-eabi"),
+    "libstdc++ for Arm": ("libstdc++_nano.a", "libstdc++-arm-none-eabi-newlib"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,11 @@ class Check:
 
 def checks() -> list[Check]:
     """Look for every part, without importing any heavy package."""
-    found = [_distribution(name) for name in DISTRIBUTIONS]
+    found = [_python()]
+    found += [_distribution(text) for text in _requirements()]
     found += [_program(name) for name in PACKAGES]
+    found += [_target_file(name) for name in _TARGET_FILES]
+    found.append(_plugin())
     found.append(_cmsis_nn())
     found.append(_tflm())
     return found
@@ -51,11 +62,40 @@ def versions() -> dict[str, str]:
     return {name: check.detail for name in DISTRIBUTIONS if (check := _distribution(name)).ok}
 
 
-def _distribution(name: str) -> Check:
+def _python() -> Check:
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    fits = (3, 10) <= sys.version_info[:2] <= (3, 12)
+    remedy = "Python 3.10 to 3.12: PYTHON=python3.11 bash scripts/setup.sh"
+    return Check("Python", fits, found, remedy)
+
+
+def _requirements() -> list[str]:
+    """What the installed package asks for, as its metadata states it."""
     try:
-        return Check(name, True, importlib.metadata.version(name))
+        stated = importlib.metadata.requires("tflm-bridge") or []
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, False, "not installed", f"pip install {name}")
+        return list(DISTRIBUTIONS)
+    return [text for text in stated if "extra ==" not in text]
+
+
+def _distribution(requirement: str) -> Check:
+    name = re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0]
+    remedy = f"pip install '{requirement}'"
+    try:
+        found = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, False, "not installed", remedy)
+    if not _fits(requirement, found):
+        return Check(name, False, f"{found} is none of the versions that work", remedy)
+    return Check(name, True, found)
+
+
+def _fits(requirement: str, found: str) -> bool:
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:  # comes with matplotlib; without it that is what is said to be missing
+        return True
+    return Requirement(requirement).specifier.contains(found, prereleases=True)
 
 
 def _program(name: str) -> Check:
@@ -63,6 +103,40 @@ def _program(name: str) -> Check:
         return Check(name, True, version(name))
     except BridgeError as error:
         return Check(name, False, error.what, error.hint)
+
+
+def _target_file(name: str) -> Check:
+    """A library of the cross compiler: it prints a path where it has one, else the bare name."""
+    file, package = _TARGET_FILES[name]
+    remedy = f"apt-get install {package} (as root)"
+    try:
+        place = subprocess.run(
+            [require("arm-none-eabi-gcc"), f"-print-file-name={file}"],
+            capture_output=True, text=True, check=False,
+        ).stdout.strip()  # fmt: skip
+    except ToolchainError as error:
+        return Check(name, False, error.what, remedy)
+    found = Path(place).is_file()
+    detail = str(Path(place).resolve()) if found else f"{file} was not found"
+    return Check(name, found, detail, remedy)
+
+
+def _plugin() -> Check:
+    """The instruction counter: whether it compiles here, and whether QEMU loads plugins."""
+    from bridge.emulate.plugin import plugin_library
+
+    name, remedy = "counting plugin", "install QEMU 4.2 or later, built with --enable-plugins"
+    try:
+        library = plugin_library()
+        help_text = subprocess.run(
+            [require("qemu-system-arm"), "--help"], capture_output=True, text=True, check=False
+        ).stdout
+    except BridgeError as error:
+        return Check(name, False, error.what, error.hint or "install a host C compiler")
+    loads = "-plugin" in help_text
+    return Check(
+        name, loads, str(library) if loads else "this QEMU was built without plugins", remedy
+    )
 
 
 def _cmsis_nn() -> Check:
@@ -73,17 +147,19 @@ def _cmsis_nn() -> Check:
 
 
 def _tflm() -> Check:
-    root = os.environ.get("TFLM_ROOT")
+    from bridge.firmware.build_tflm import LIBRARY, libraries
+
+    name, root = "TFLM_ROOT", os.environ.get("TFLM_ROOT")
     remedy = (
         "set TFLM_ROOT to a TFLite Micro tree whose static library is built for the core, "
         "to measure the stock interpreter too"
     )
     if not root:
-        return Check("TFLM_ROOT", False, "not set", remedy, needed=False)
-    libraries = sorted(Path(root).rglob("libtensorflow-microlite.a")) if Path(root).is_dir() else []
-    if not libraries:
-        return Check(
-            "TFLM_ROOT", False, f"{root} has no libtensorflow-microlite.a", remedy, needed=False
-        )
-    places = ", ".join(library.parent.parent.name for library in libraries)
-    return Check("TFLM_ROOT", True, f"{root} ({places})", needed=False)
+        return Check(name, False, "not set", remedy, needed=False)
+    if not Path(root).is_dir():
+        return Check(name, False, f"{root} is no folder", remedy, needed=False)
+    found = libraries(Path(root))
+    if not found:
+        return Check(name, False, f"{root} has no {LIBRARY}", remedy, needed=False)
+    places = ", ".join(str(library.parent.relative_to(root)) for library in found)
+    return Check(name, True, f"{root} ({places})", needed=False)

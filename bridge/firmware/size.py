@@ -133,9 +133,14 @@ def linked_kernels(elf: Path) -> str:
 
     Support functions that kernels share are left out. A TFLM without CMSIS-NN has none of these.
     """
-    found = sorted(
-        name
-        for name in symbols(elf)
-        if re.match(r"arm_\w|snn_\w", name) and not _SUPPORT.fullmatch(name)
-    )
+    from elftools.elf.elffile import ELFFile
+
+    with elf.open("rb") as stream:
+        found = sorted(
+            symbol.name
+            for symbol in ELFFile(stream).get_section_by_name(".symtab").iter_symbols()
+            if symbol["st_info"]["type"] == "STT_FUNC"
+            and re.match(r"arm_\w|snn_\w", symbol.name)
+            and not _SUPPORT.fullmatch(symbol.name)
+        )
     return " ".join(found) or "reference kernels"

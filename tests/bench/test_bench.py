@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from bridge.bench.boards import BOARDS, estimates
-from bridge.bench.engines import run_bench
+from bridge.bench.engines import CORES, run_bench
 from bridge.bench.report import render
 from bridge.bench.row import Row
-from bridge.bench.table import comparison
+from bridge.bench.table import boards, comparison
 from bridge.bundle import Bundle, BundleWriter
 from bridge.errors import BundleError, InputError
 from bridge.pipeline import record_bench
@@ -128,7 +128,12 @@ def test_boards_turn_cycles_into_time_and_energy(rows):
     assert found["STM32L4R5ZI"].fits
     large = dataclasses.replace(row, flash_weights=3_000_000)
     assert not any(e.fits for e in estimates([large]))
-    assert all(board.datasheet for board in BOARDS)
+    assert all(board.datasheet and board.remark for board in BOARDS)
+    assert {board.core for board in BOARDS} == set(CORES)
+    console = Console(width=200, file=io.StringIO())
+    console.print(boards([row]))
+    assert "not measured" in console.file.getvalue()
+    assert "DS12023" in console.file.getvalue()
 
 
 def test_report_is_self_contained(bundle, rows):

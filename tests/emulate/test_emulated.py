@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from bridge.compile import compile_graph
 from bridge.emulate import CORES, run
 from bridge.errors import BuildError, EmulationError, InputError, ToolchainError
 from bridge.firmware.build import build_c, build_empty, build_runner, build_traced
-from bridge.firmware.size import measure
+from bridge.firmware.size import measure, symbols
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
 
@@ -105,11 +107,24 @@ def test_layers_sum_up(lenet_case, tmp_path):
     assert sum(layers.layers) == pytest.approx(whole.instructions, rel=0.01)
 
 
-def test_a_fault_says_where(tmp_path):
-    body = '__asm volatile("udf #0");'
-    with pytest.raises(
-        EmulationError, match=r"hard fault on cortex-m4: PC 0x0000[0-9a-f]{4}.*CFSR"
-    ):
+@pytest.mark.parametrize("core", CORES)
+def test_a_fault_says_where(core, tmp_path):
+    """The reported PC is the faulting instruction's, and the registers say what it was."""
+    faulty = 'void __attribute__((naked, noinline)) faulty(void) { __asm volatile("udf #0"); }\n'
+    header = faulty + BODY.format(body="faulty();")
+    elf = build_runner(core, {"model_under_test.h": header}, tmp_path)
+    with pytest.raises(EmulationError, match=f"hard fault on {core}: PC .*CFSR") as caught:
+        run(elf, core, inputs=bytes(16))
+    registers = dict(re.findall(r"(\w+) (0x[0-9a-f]{8})", caught.value.what))
+    assert int(registers["PC"], 16) == symbols(elf)["faulty"]
+    assert set(registers) == {"PC", "LR", "CFSR", "HFSR", "ADDRESS"}
+    assert int(registers["CFSR"], 16) == 0x10000  # UFSR.UNDEFINSTR
+    assert "addr2line" in caught.value.hint
+
+
+def test_a_bad_address_is_a_fault_with_its_address(tmp_path):
+    body = "(void)*(volatile int *)0x60001230u;"
+    with pytest.raises(EmulationError, match="ADDRESS 0x60001230"):
         count(body, "cortex-m4", tmp_path)
 
 
@@ -121,10 +136,23 @@ def test_a_hang_ends_at_the_limit(tmp_path):
         run(elf, "cortex-m4", inputs=bytes(16), timeout=2)
 
 
-def test_what_does_not_fit_is_said(tmp_path):
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
+def test_a_network_too_large_for_the_ram_is_said(core, tmp_path):
     header = BODY.format(body="").replace("ARENA_BYTES 16", "ARENA_BYTES 64000000")
-    with pytest.raises(BuildError, match="does not fit"):
-        build_runner("cortex-m4", {"model_under_test.h": header}, tmp_path)
+    with pytest.raises(
+        BuildError, match=f"does not fit .* {core} board: RAM is short of"
+    ) as caught:
+        build_runner(core, {"model_under_test.h": header}, tmp_path)
+    assert "smaller network" in caught.value.hint
+
+
+def test_a_network_too_large_for_the_flash_is_said(tmp_path):
+    files = {
+        "model_under_test.h": "extern const signed char w[];\n" + BODY.format(body="return w[0];"),
+        "model_weights.c": "const signed char w[600000] = {1};\n",
+    }
+    with pytest.raises(BuildError, match=r"FLASH is short of [\d,]+ bytes"):
+        build_runner("cortex-m55", files, tmp_path)
 
 
 def test_missing_tools_are_named(tmp_path, monkeypatch):

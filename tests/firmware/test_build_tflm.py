@@ -6,6 +6,7 @@ What needs a real library runs where TFLM_ROOT names one with a library for the 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from bridge.emulate import CORES, run
 from bridge.errors import EmulationError, ToolchainError
 from bridge.firmware.build import build_empty, build_traced
-from bridge.firmware.build_tflm import ARENA_STEP, build_tflm
+from bridge.firmware.build_tflm import ARENA_STEP, build_tflm, libraries
 from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.firmware.size import measure, sections
 from bridge.graph import read_tflite
@@ -31,9 +32,9 @@ def small():
     return model, read_tflite(model, name="lenet")
 
 
-def fake_root(folder: Path, core: str, source: str) -> Path:
+def fake_root(folder: Path, core: str, source: str, place: str = "") -> Path:
     """A TFLM_ROOT whose library holds one object compiled for a core."""
-    place = folder / "gen" / f"cortex_m_generic_{core}_release" / "lib"
+    place = folder / (place or f"gen/cortex_m_generic_{core}_release/lib")
     place.mkdir(parents=True)
     (folder / "one.c").write_text(source)
     abi = "soft" if core in ("cortex-m0", "cortex-m3") else "hard"
@@ -83,6 +84,33 @@ def test_library_with_other_definitions(small, tmp_path):
         build_tflm(*small, "cortex-m4", tmp_path / "out", root)
 
 
+@pytest.mark.parametrize("place", ["", "lib", "lib/cortex-m4", "."])
+def test_headers_that_are_missing_are_named(small, tmp_path, place):
+    """A tree or an installed prefix whose library is found, but not what belongs to it."""
+    source = "float MicroInterpreter(float x) { return x; }"
+    root = fake_root(tmp_path / "root", "cortex-m4", source, place)
+    with pytest.raises(ToolchainError, match=r"micro_interpreter\.h") as caught:
+        build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+    assert "include/" in caught.value.hint
+    header = root / "include/tensorflow/lite/micro/micro_interpreter.h"
+    header.parent.mkdir(parents=True)
+    header.touch()
+    with pytest.raises(ToolchainError, match=r"flatbuffers/flatbuffers\.h"):
+        build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+    (root / "include/flatbuffers").mkdir()
+    (root / "include/flatbuffers/flatbuffers.h").touch()
+    with pytest.raises(ToolchainError, match=r"\.h: No such file or directory"):
+        build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+
+
+def test_of_several_libraries_the_one_for_the_core_is_taken(small, tmp_path):
+    root = tmp_path / "root"
+    fake_root(root, "cortex-m33", "float MicroInterpreter(float x) { return x; }", "lib/a")
+    fake_root(root, "cortex-m4", "float f(float x) { return x; }", "lib/b")
+    with pytest.raises(ToolchainError, match=r"lib/b/\S+ is no whole TFLite Micro library"):
+        build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+
+
 # From here on with a real library.
 
 
@@ -104,9 +132,20 @@ def build(model, graph, core, out, root, **options):
         raise
 
 
+def include_folders(root):
+    """Where TFLM's own headers and its third parties' stand: first an installed prefix's places."""
+    third_party = root / "tensorflow/lite/micro/tools/make/downloads"
+    places = (
+        root / "include", root, root / "include/third_party/gemmlowp",
+        third_party / "flatbuffers/include", third_party / "gemmlowp",
+    )  # fmt: skip
+    return [place for place in places if place.is_dir()]
+
+
 def test_every_method_exists(tflm_root):
-    header = tflm_root / "tensorflow/lite/micro/micro_mutable_op_resolver.h"
-    text = header.read_text()
+    name = "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+    headers = [folder / name for folder in include_folders(tflm_root)]
+    text = next(header for header in headers if header.is_file()).read_text()
     assert [name for name in METHODS.values() if f"TfLiteStatus {name}(" not in text] == []
 
 
@@ -144,6 +183,39 @@ def test_the_arena_is_the_smallest(small, tflm_root, tmp_path):
     assert smaller.outputs != expected
 
 
+def copy_headers(source, target, folders):
+    for folder in folders:
+        for header in (source / folder).rglob("*.h"):
+            place = header.relative_to(source)
+            if "downloads" not in place.parts:
+                (target / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(header, target / place)
+
+
+def test_an_installed_prefix_works_as_the_tree_does(small, tflm_root, tmp_path):
+    downloads = tflm_root / "tensorflow/lite/micro/tools/make/downloads"
+    if not downloads.is_dir():
+        pytest.skip("TFLM_ROOT is no tree of upstream's makefile")
+    prefix = tmp_path / "prefix"
+    copy_headers(tflm_root, prefix / "include", ("tensorflow", "signal"))
+    copy_headers(downloads / "flatbuffers/include", prefix / "include", ("flatbuffers",))
+    copy_headers(downloads, prefix / "include/third_party", ("gemmlowp", "ruy"))
+    for library in libraries(tflm_root):
+        place = prefix / "lib" / library.parent.parent.name
+        place.mkdir(parents=True)
+        shutil.copy(library, place)
+    core = "cortex-m4"
+    from_tree = build(*small, core, tmp_path / "tree", tflm_root, arena=32768)
+    from_prefix = build(*small, core, tmp_path / "run", prefix, arena=32768)
+    inputs = random_inputs(SHAPE, count=2).tobytes()
+    runs = [run(made.elf, core, inputs=inputs) for made in (from_tree, from_prefix)]
+    assert (
+        runs[0].outputs == runs[1].outputs == run_tflm(small[0], random_inputs(SHAPE, 2)).tobytes()
+    )
+    assert runs[0].instructions == runs[1].instructions
+    assert from_tree.kernels.partition(";")[2] == from_prefix.kernels.partition(";")[2]
+
+
 def test_layers_are_the_operators(small, tflm_root, tmp_path):
     model, graph = small
     inputs = random_inputs(SHAPE, count=2)[:1]
@@ -156,8 +228,7 @@ def test_layers_are_the_operators(small, tflm_root, tmp_path):
 def test_the_resolver_compiles_clean(small, tflm_root, tmp_path):
     (tmp_path / "net_resolver.h").write_text(resolver_header(small[1], "net"))
     (tmp_path / "main.cc").write_text('#include "net_resolver.h"\nnet_resolver resolver;\n')
-    third_party = tflm_root / "tensorflow/lite/micro/tools/make/downloads"
-    folders = (tflm_root, third_party / "flatbuffers/include", third_party / "gemmlowp")
+    folders = include_folders(tflm_root)
     result = subprocess.run(
         [
             "arm-none-eabi-g++", "-mcpu=cortex-m4", "-mthumb", "-std=c++17", "-Wall", "-Wextra",

@@ -41,12 +41,16 @@ __attribute__((noreturn)) void reset_handler(void)
     semihost_exit(main());
 }
 
-/* The stacked frame of whoever faulted goes to the report, which gets a fresh stack: the fault
- * may have been the end of the old one. */
+/* The stacked frame of whoever faulted goes to the report, which gets a stack of its own: the fault
+ * may have been the end of the old one, and the frame on it must not be overwritten. */
+__attribute__((aligned(8), used)) static uint32_t fault_stack[128];
+uint32_t *const fault_stack_top = fault_stack + 128;
+
 __attribute__((naked)) void fault_handler(void)
 {
     __asm volatile("mrs r0, msp\n"
-                   "ldr r1, =_stack_top\n"
+                   "ldr r1, =fault_stack_top\n"
+                   "ldr r1, [r1]\n"
                    "msr msp, r1\n"
                    "ldr r1, =fault_report\n"
                    "bx r1\n");

@@ -1,10 +1,11 @@
 # A built TFLite Micro library below TFLM_ROOT, as the target `tflm`.
 #
 # TFLM_ROOT is upstream's tree, whose makefile puts a static library under
-# gen/<target>_<arch>_<type>/lib/, or an installed prefix with lib/ and include/. Of several
-# libraries the first that was compiled for BRIDGE_CORE is taken. Its own symbols say how it was
-# compiled, and what includes its headers is compiled with the same definitions: they change the
-# layout of structures and decide what a specialised registration means.
+# gen/<target>_<arch>_<type>/lib/, or an installed prefix: lib/ (or lib/<anything>/ for several
+# cores) and include/ with tensorflow/, signal/, flatbuffers/ and third_party/{gemmlowp,ruy}. Of
+# several libraries the first that was compiled for BRIDGE_CORE is taken. Its own symbols say how
+# it was compiled, and what includes its headers is compiled with the same definitions: they change
+# the layout of structures and decide what a specialised registration means.
 #
 # Results, also printed as `-- tflm-<name>=<value>` lines: TFLM_LIBRARY, TFLM_DEFINITIONS; a
 # problem is printed as tflm-problem before the configuration ends.
@@ -31,7 +32,8 @@ if(NOT IS_DIRECTORY "${TFLM_ROOT}")
 endif()
 file(GLOB tflm_found
   "${TFLM_ROOT}/gen/*/lib/libtensorflow-microlite.a"
-  "${TFLM_ROOT}/lib/libtensorflow-microlite.a" "${TFLM_ROOT}/libtensorflow-microlite.a")
+  "${TFLM_ROOT}/lib/libtensorflow-microlite.a" "${TFLM_ROOT}/lib/*/libtensorflow-microlite.a"
+  "${TFLM_ROOT}/libtensorflow-microlite.a")
 list(SORT tflm_found)
 if(NOT tflm_found)
   tflm_problem("${TFLM_ROOT} holds no libtensorflow-microlite.a")
@@ -88,8 +90,11 @@ find_file(tflm_header tensorflow/lite/micro/micro_interpreter.h PATHS ${tflm_inc
   NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH NO_CACHE)
 find_file(tflm_flatbuffers flatbuffers/flatbuffers.h PATHS ${tflm_include}
   NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH NO_CACHE)
-if(NOT tflm_header OR NOT tflm_flatbuffers)
-  tflm_problem("headers of TFLite Micro or flatbuffers are missing under ${TFLM_ROOT}")
+if(NOT tflm_header)
+  tflm_problem("a header of TFLite Micro is missing under ${TFLM_ROOT}: tensorflow/lite/micro/micro_interpreter.h")
+endif()
+if(NOT tflm_flatbuffers)
+  tflm_problem("a header of TFLite Micro is missing under ${TFLM_ROOT}: flatbuffers/flatbuffers.h")
 endif()
 
 message(STATUS "tflm-library=${TFLM_LIBRARY}")

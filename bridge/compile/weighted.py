@@ -8,6 +8,7 @@ import numpy as np
 
 from bridge.compile import formats
 from bridge.compile.choose import Budget, choose
+from bridge.compile.dead import settle_dead_channels
 from bridge.compile.dual import COMFORTABLE_SCRATCH
 from bridge.compile.formats import Stored, Weighted
 from bridge.compile.program import LayerPlan
@@ -66,6 +67,8 @@ def read_weighted(graph: Graph, operator: Operator, core: str) -> Weighted:
 def weighted(graph: Graph, operator: Operator, target: Target) -> Step:
     """CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED."""
     layer = read_weighted(graph, operator, target.core)
+    if target.engine == "c-sparse":
+        layer = settle_dead_channels(layer)
     name, stored, reason = _store(layer, operator, target)
     constants = stored.with_requantization(layer)
     depthwise = operator.kind == "DEPTHWISE_CONV_2D"

@@ -10,7 +10,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 
-def int8_model(build, *shapes, seed=0, sparsity=0.0, spread=2.0, centre=0.3, border="int8"):
+def int8_model(
+    build, *shapes, seed=0, sparsity=0.0, spread=2.0, centre=0.3, border="int8", change=None
+):
     """Quantize ``build(layers, *inputs)`` and return the .tflite's bytes.
 
     Args:
@@ -21,6 +23,7 @@ def int8_model(build, *shapes, seed=0, sparsity=0.0, spread=2.0, centre=0.3, bor
         spread: standard deviation of the calibration data.
         centre: their mean, which moves the zero points.
         border: type of inputs and outputs.
+        change: called with each layer and its weights, to be changed in place.
     """
     import tensorflow as tf
     import tf_keras
@@ -37,6 +40,8 @@ def int8_model(build, *shapes, seed=0, sparsity=0.0, spread=2.0, centre=0.3, bor
             width = 1.2 / np.sqrt(fan_in * (1 - sparsity))
             values = [random.normal(0.02, width, value.shape) for value in values]
             values[0] *= random.random(values[0].shape) >= sparsity
+            if change is not None:
+                change(layer, values[0])
             layer.set_weights(values)
 
     def calibration():

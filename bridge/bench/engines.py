@@ -31,7 +31,7 @@ from bridge.progress import Progress, Silent
 __all__ = ["CORES", "DEFAULT_ENGINES", "ENGINES", "Samples", "Subject", "run_bench", "subject"]
 
 ENGINES = ("tflm-host", "tflm", "tflm-decode", "tflm-sparse", "c-float", "c-dense", "c-sparse")
-DEFAULT_ENGINES = ("tflm-host", "c-float", "c-dense", "c-sparse", "tflm")
+DEFAULT_ENGINES = ("tflm-host", "c-float", "c-dense", "c-sparse", "tflm", "tflm-sparse")
 CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 
 
@@ -96,6 +96,8 @@ def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, timeout:
             return measure.plain_c(engine, core, what, Path(folder), timeout)
         if engine == "tflm":
             return measure.tflm(core, what, Path(folder), tflm_root, timeout)
+        if engine == "tflm-sparse":
+            return measure.tflm_sparse(core, what, Path(folder), tflm_root, timeout)
         raise ToolchainError(f"engine {engine} is not part of this version")
 
 

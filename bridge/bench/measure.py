@@ -70,6 +70,28 @@ def tflm(core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout
     )
 
 
+def tflm_sparse(
+    core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout: float
+) -> Row:
+    """TFLM with our kernels registered for the layers that gain from them."""
+    from bridge.compile.registrations import register_layers
+    from bridge.firmware.build_tflm import PREFIX, build_tflm
+
+    root = need_root(tflm_root)
+    found = register_layers(what.model, what.graph, core=core, prefix=PREFIX)
+    firmware = build_tflm(found.model, what.graph, core, folder / "run", root, sparse=found)
+    kernels = {plan.name: plan.kernel for plan in found.layers}
+    return _row(
+        "tflm-sparse",
+        what,
+        firmware,
+        folder,
+        timeout,
+        layers=[(o.name, o.kind, kernels.get(o.name, "")) for o in what.graph.operators],
+        note=f"our kernels run {len(found.layers)} of {len(what.graph.operators)} operators",
+    )
+
+
 def need_root(tflm_root: Path | None) -> Path:
     """The TFLM tree that was given.
 

@@ -29,7 +29,7 @@ class _Constant:
     text: str
 
 
-class _Constants:
+class Constants:
     """The arrays that go into flash; equal ones are kept once."""
 
     def __init__(self, prefix: str) -> None:
@@ -39,6 +39,7 @@ class _Constants:
         self._names: dict[tuple[str, bytes], str] = {}
 
     def add(self, role: str, array: Array) -> str:
+        """The C name of an array in a role, for example ``layer3_weights``."""
         key = str(array.dtype), np.ascontiguousarray(array).tobytes()
         name = self._names.get(key)
         if name is None:
@@ -65,29 +66,20 @@ def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CP
             f"{prefix!r} can't start C names", hint="use small letters, digits, underscores"
         )
     places = place(graph, steps, floating=engine == "c-float")
-    constants = _Constants(prefix)
+    constants = Constants(prefix)
     calls = []
     for index, step in enumerate(steps):
         if step.alias:
             continue
-        names = {
-            role: constants.add(f"layer{index}_{role}", array)
-            for role, array in step.constants.items()
-        }
         calls.append(
-            {
-                "index": index,
-                "step": step,
-                "name": step.plan.name,
-                "constants": names,
-                "sizes": {role: int(array.size) for role, array in step.constants.items()},
-                "inputs": [
-                    names[f"input{position}"] if i < 0 else places.pointer(i, constant=True)
-                    for position, i in enumerate(step.inputs)
-                ],
-                "outputs": [places.pointer(i) for i in step.outputs],
-                "scratch": places.scratch(index),
-            }
+            kernel_call(
+                index,
+                step,
+                constants,
+                inputs=[places.pointer(i, constant=True) if i >= 0 else "" for i in step.inputs],
+                outputs=[places.pointer(i) for i in step.outputs],
+                scratch=places.scratch(index),
+            )
         )
     context: dict[str, Any] = {
         "prefix": prefix,
@@ -124,6 +116,43 @@ def emit(graph: Graph, steps: Sequence[Step], *, engine: str, prefix: str) -> CP
         input_count=len(graph.inputs),
         output_count=len(graph.outputs),
     )
+
+
+def kernel_call(
+    index: int,
+    step: Step,
+    constants: Constants,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    scratch: str,
+) -> dict[str, Any]:
+    """What a kernel's template needs to write its call.
+
+    Args:
+        index: of the layer.
+        step: the call.
+        constants: where its arrays are collected.
+        inputs: C expressions; those of constant inputs are not looked at.
+        outputs: C expressions.
+        scratch: C expression.
+    """
+    names = {
+        role: constants.add(f"layer{index}_{role}", array) for role, array in step.constants.items()
+    }
+    return {
+        "index": index,
+        "step": step,
+        "name": step.plan.name,
+        "constants": names,
+        "sizes": {role: int(array.size) for role, array in step.constants.items()},
+        "inputs": [
+            names[f"input{position}"] if i < 0 else inputs[position]
+            for position, i in enumerate(step.inputs)
+        ],
+        "outputs": list(outputs),
+        "scratch": scratch,
+    }
 
 
 def _libraries(steps: Sequence[Step]) -> list[str]:

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.emulate.cores import core as find_core
 from bridge.emulate.run import Run, run
@@ -16,11 +17,15 @@ from bridge.firmware.resolver import resolver_header
 from bridge.firmware.size import linked_kernels
 from bridge.graph import Graph
 
+if TYPE_CHECKING:
+    from bridge.compile.registrations import Registrations
+
 ARENA_STEP = 16
 """TFLM's own alignment, and so the resolution of the search, in bytes."""
 LIBRARY = "libtensorflow-microlite.a"
 """The name that upstream's makefile gives the library."""
-_PREFIX = "mut"
+PREFIX = "mut"
+"""Of every generated name in a firmware that is measured."""
 
 
 def build_tflm(
@@ -31,6 +36,7 @@ def build_tflm(
     tflm_root: Path,
     *,
     arena: int | None = None,
+    sparse: Registrations | None = None,
 ) -> Firmware:
     """Build a network in stock TFLM.
 
@@ -41,6 +47,9 @@ def build_tflm(
         out: a folder to build in; it is made.
         tflm_root: a TFLM tree with a built library, or an installed prefix.
         arena: bytes; the smallest that works is found by running where left out.
+        sparse: layers that our kernels run inside the interpreter, under the prefix
+            :data:`PREFIX`; ``model`` is then the flatbuffer that came with them, ``graph`` the
+            network as it was before.
 
     Raises:
         ToolchainError: there is no TFLM library for this core, or no compiler.
@@ -49,11 +58,14 @@ def build_tflm(
         ModelError: TFLM refuses the network on the core even with a large arena.
     """
     check_root(tflm_root, core)
+
+    def link(size: int) -> Path:
+        return _link(_files(model, graph, size, sparse), core, out, tflm_root)
+
     if arena is None:
         largest = find_core(core).ram // 2
-        probe = _link(model, graph, core, out, tflm_root, largest)
-        arena = smallest_arena(probe, core, _input_bytes(graph), largest)
-    elf = _link(model, graph, core, out, tflm_root, -(-arena // ARENA_STEP) * ARENA_STEP)
+        arena = smallest_arena(link(largest), core, _input_bytes(graph), largest)
+    elf = link(-(-arena // ARENA_STEP) * ARENA_STEP)
     return Firmware(elf, core, f"{tflm_version(tflm_root)}; linked: {linked_kernels(elf)}")
 
 
@@ -144,7 +156,7 @@ def tflm_version(tflm_root: Path) -> str:
     label = f"TFLM {found[1][:10]}" if known else "TFLM (commit unknown)"
     script = tflm_root / "tensorflow/lite/micro/tools/make/ext_libs/cmsis_nn_download.sh"
     if script.is_file():
-        pinned = re.search(r'ZIP_PREFIX_NN="([0-9a-f]{40})"', script.read_text())
+        pinned = re.search(r'ZIPPREFIX_NN="([0-9a-f]{40})"', script.read_text())
         if pinned:
             label += f" + CMSIS-NN {pinned.group(1)[:10]}"
     return label
@@ -154,21 +166,25 @@ def _input_bytes(graph: Graph) -> int:
     return sum(graph.tensor(index).bytes for index in graph.inputs)
 
 
-def _link(model: bytes, graph: Graph, core: str, out: Path, tflm_root: Path, arena: int) -> Path:
-    header = "\n".join(
-        (
-            f'#include "{_PREFIX}_model_data.h"',
-            f'#include "{_PREFIX}_resolver.h"',
-            "",
-            f"#define MUT_ARENA_BYTES {arena}",
-            "",
-        )
+def _files(
+    model: bytes, graph: Graph, arena: int, sparse: Registrations | None
+) -> Mapping[str, str]:
+    header = (
+        f'#include "{PREFIX}_model_data.h"',
+        f'#include "{PREFIX}_resolver.h"',
+        "",
+        f"#define MUT_ARENA_BYTES {arena}",
+        "",
     )
-    files: Mapping[str, str] = {
-        **model_data(model, _PREFIX),
-        f"{_PREFIX}_resolver.h": resolver_header(graph, _PREFIX),
-        "model_under_test.h": header,
+    return {
+        **model_data(model, PREFIX),
+        **(sparse.files if sparse else {}),
+        f"{PREFIX}_resolver.h": resolver_header(graph, PREFIX, sparse=sparse),
+        "model_under_test.h": "\n".join(header),
     }
+
+
+def _link(files: Mapping[str, str], core: str, out: Path, tflm_root: Path) -> Path:
     options = {"TFLM_ROOT": str(tflm_root.resolve())}
     try:
         return build_files(core, "tflm", files, options, out)

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bridge.errors import UnsupportedOperator
 from bridge.graph import Graph, Operator
 from bridge.text import environment
+
+if TYPE_CHECKING:
+    from bridge.compile.registrations import Registrations
 
 _PLAIN = """
 ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND
@@ -155,21 +159,56 @@ def _registration(graph: Graph, kind: str, operators: Sequence[Operator]) -> Reg
     return Registration(kind, METHODS[kind])
 
 
-def resolver_header(graph: Graph, prefix: str = "model") -> str:
+def sparse_arguments(graph: Graph, found: Registrations) -> dict[str, str]:
+    """The registrations of ``snn_tflm.h`` for the kinds of operators that our kernels run.
+
+    Each falls back to TFLM's own where some layer of its kind is left dense.
+
+    Args:
+        graph: the network as it was before its weights left the flatbuffer.
+        found: its layers, see :func:`bridge.compile.registrations.register_layers`.
+
+    Returns:
+        Operator kind to C++ expression.
+    """
+    table = f"&{found.prefix}_sparse"
+    arguments = {}
+    for r in registrations(graph):
+        if r.kind in found.kinds:
+            dense = r.registration or f"Register_{r.kind}"
+            rest = f", tflite::{dense}" if r.kind in found.others else ""
+            arguments[r.kind] = f"snn_tflm::Register<{table}{rest}>()"
+    return arguments
+
+
+def resolver_header(
+    graph: Graph, prefix: str = "model", *, sparse: Registrations | None = None
+) -> str:
     """A C++17 header with ``<prefix>_resolver``: the operators of one network for TFLM.
 
     Args:
         graph: the network.
         prefix: what every name starts with; a C identifier.
+        sparse: layers that our kernels run, if any.
 
     Raises:
         UnsupportedOperator: TFLM has no operator of that kind.
     """
     found = registrations(graph)
+    own = sparse_arguments(graph, sparse) if sparse else {}
+    arguments = {
+        r.kind: own.get(r.kind, f"tflite::{r.registration}()" if r.registration else "")
+        for r in found
+    }
+    headers = {r.header for r in found if r.kind not in own or "tflite::" in own[r.kind]} - {""}
     return (
         environment("bridge.firmware")
         .get_template("resolver.h.j2")
         .render(
-            prefix=prefix, registrations=found, headers=sorted({r.header for r in found} - {""})
+            prefix=prefix,
+            registrations=found,
+            arguments=arguments,
+            headers=sorted(headers),
+            sparse=sparse,
         )
     )

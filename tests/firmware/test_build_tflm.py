@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bridge.compile.registrations import register_layers
 from bridge.emulate import CORES, run
-from bridge.errors import EmulationError, ToolchainError
+from bridge.errors import EmulationError, ModelError, ToolchainError
 from bridge.firmware.build import build_empty, build_traced
-from bridge.firmware.build_tflm import ARENA_STEP, build_tflm, libraries
+from bridge.firmware.build_tflm import ARENA_STEP, PREFIX, build_tflm, libraries
 from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.firmware.size import measure, sections
 from bridge.graph import read_tflite
@@ -164,6 +165,30 @@ def test_outputs_equal_the_host_interpreter(network, shape, core, tflm_root, tmp
     assert len(model) <= sections(firmware.elf)[".weights"] <= len(model) + 16
     sizes = measure(firmware.elf, build_empty(core, tmp_path / "empty").elf)
     assert 20_000 < sizes.code < 80_000
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
+@pytest.mark.parametrize(("network", "shape"), [(lenet, SHAPE), (residual, (11, 9, 3))])
+def test_our_kernels_inside_the_interpreter(network, shape, core, tflm_root, tmp_path):
+    model = int8_model(network, shape, sparsity=0.9)
+    graph = read_tflite(model, name=network.__name__)
+    inputs = random_inputs(shape, count=100)
+    found = register_layers(model, graph, core=core, prefix=PREFIX)
+    firmware = build(found.model, graph, core, tmp_path / "run", tflm_root, sparse=found)
+    result = run(firmware.elf, core, inputs=inputs.tobytes())
+    outputs = np.frombuffer(result.outputs, dtype=np.int8).reshape(len(inputs), -1)
+    assert np.array_equal(outputs, run_tflm(model, inputs))
+    assert {plan.kernel for plan in found.layers} <= set(firmware.kernels.split())
+    stock = build(model, graph, core, tmp_path / "stock", tflm_root)
+    count = run(stock.elf, core, inputs=inputs[:1].tobytes()).instructions
+    assert result.instructions < count
+
+
+def test_stock_kernels_refuse_a_model_without_its_weights(small, tflm_root, tmp_path):
+    model, graph = small
+    found = register_layers(model, graph, prefix=PREFIX)
+    with pytest.raises(ModelError, match="refuses the network"):
+        build(found.model, graph, "cortex-m4", tmp_path / "run", tflm_root)
 
 
 def test_the_arena_is_the_smallest(small, tflm_root, tmp_path):

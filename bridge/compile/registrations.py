@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.compile.choose import DSP_CORES
-from bridge.compile.emit import Constants, environment, kernel_call
+from bridge.compile.emit import Constants, kernel_call
 from bridge.compile.program import LayerPlan
 from bridge.compile.steps import Step
 from bridge.compile.target import Target
@@ -20,6 +20,7 @@ from bridge.compile.weighted import CHOOSABLE, weighted
 from bridge.errors import ModelError
 from bridge.graph import Graph, Operator
 from bridge.graph.rewrite import buffer_offsets, pack, unpack
+from bridge.text import environment
 
 UINT8 = 3
 """TensorType.UINT8 of the schema: TFLM's kernels refuse such weights beside int8 activations."""
@@ -107,7 +108,7 @@ def register_layers(
         "constants": constants.all,
         "model_bytes": len(stripped),
     }
-    templates = environment()
+    templates = environment("bridge.compile")
     ours = {operator.index for operator, _ in chosen}
     return Registrations(
         prefix=prefix,

@@ -10,8 +10,10 @@ from bridge.encode.block1x4 import pack_1x4
 from bridge.encode.block4x1 import pack_4x1
 from bridge.encode.dual import largest_sum
 from bridge.encode.octet import pack_octet
+from bridge.encode.pairs import LARGEST_SUM as LARGEST_PAIRED
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.encode.wide import COLUMNS, ROWS, order_wide
+
 from bridge.graph.model import Array
 
 LARGEST_SUM = 2**30 - 1
@@ -51,7 +53,7 @@ def block4x1(layer: Weighted) -> Stored | None:
         return None
     matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
     tables = requantization(matrix, layer)
-    if tables is None:
+    if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_PAIRED:
         return None
     try:
         packed = pack_4x1(matrix)
@@ -108,19 +110,22 @@ def wide(layer: Weighted) -> Stored | None:
         return None
     matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
     tables = requantization(matrix, layer)
-    if tables is None:
+    if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_PAIRED:
+        return None
+    try:
+        ordered = order_wide(matrix)
+    except StreamError:
         return None
     groups, blocks = -(-layer.target.c // ROWS), -(-layer.source.c // COLUMNS)
     return Stored(
         "fully_connected_wide",
         "snn_fully_connected_wide_s8",
-        {"weights": order_wide(matrix), **tables},
-        2 * COLUMNS * blocks + 4 * ROWS * groups,
+        {"weights": ordered, **tables},
+        4 * ROWS * groups,
         own_requantization=True,
         work={
             "blocks": float(groups * blocks),
-            "groups": float(groups),
-            "inputs": float(layer.source.c),
+            "groups": float(groups * (2 if layer.source.c % COLUMNS else 1)),
             "outputs": float(layer.target.c),
             "layers": 1.0,
         },

@@ -174,9 +174,8 @@ def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
     packed = pack_dual(_matrix(layer), geometry)
     constants: dict[str, Array] = {
         "stream": packed.stream,
-        "bias": bias,
         "multiplier": layer.multiplier,
-        "code": pack_code(packed, layer.shift),
+        "code": pack_code(packed, bias, layer.shift),
     }
     return Stored(
         "convolve_dual_sparse",

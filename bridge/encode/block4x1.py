@@ -1,11 +1,12 @@
 """Format ``4x1``: fully connected weights in blocks of four neighbouring outputs.
 
 Rows stand in groups of four; a group is a header of four bytes (place in the kernel's unrolled
-code, number of batches, 0, 0) and its batches. A batch is four blocks, 20 bytes: the words
-``(C, A, B, D)`` and four offsets from a base that starts at column 0 and moves on by the batch's
-last offset. With ``w[row][block]``, word A is ``w[0][0] w[1][0] w[0][1] w[1][1]``, B the same of
-rows 2 and 3, D and C are A and B of the batch's blocks 2 and 3. Unused blocks are zero. The C side
-is ``snn_fully_connected_4x1_s8.c``.
+code, number of batches, bytes of the batches as uint16) and its batches. A batch is four blocks,
+20 bytes: the words ``(C, A, B, D)`` and four offsets from a base that starts at column 0 and moves
+on by the batch's last offset. With ``w[row][block]``, word A is ``w[0][0] w[1][0] w[0][1] w[1][1]``,
+B the same of rows 2 and 3, D and C are A and B of the batch's blocks 2 and 3. Each pair of bytes is
+the number ``low + 256 * high``: where the lower weight is negative the upper byte is one less.
+Unused blocks are zero. The C side is ``snn_fully_connected_4x1_s8.c``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bridge.encode.pairs import pair, unpair
 from bridge.encode.streams import StreamError, as_matrix, frozen
 
 ROWS = 4
@@ -22,7 +24,7 @@ BLOCKS = 4
 HEADER = 4
 BATCH = 20
 UNROLLED = 5
-BATCH_CODE = 102
+BATCH_CODE = 86
 FARTHEST = 255
 MOST_BATCHES = 255
 
@@ -55,6 +57,11 @@ def _place(batches: int) -> int:
     return UNROLLED if batches == 0 else -batches % UNROLLED
 
 
+def _header(batches: int) -> bytes:
+    place = _place(batches) * BATCH_CODE // 2
+    return bytes([place, batches]) + (batches * BATCH).to_bytes(2, "little")
+
+
 def pack_4x1(weights: npt.NDArray[np.int8]) -> Block4x1Stream:
     """Pack a matrix ``[rows, columns]``; a block with any nonzero weight is stored whole.
 
@@ -71,7 +78,7 @@ def pack_4x1(weights: npt.NDArray[np.int8]) -> Block4x1Stream:
         batches = _batches(group)
         if len(batches) > MOST_BATCHES:
             raise StreamError(f"group {index} needs {len(batches)} batches of {MOST_BATCHES}")
-        parts.append(bytes([_place(len(batches)) * BATCH_CODE // 2, len(batches), 0, 0]))
+        parts.append(_header(len(batches)))
         parts.extend(batches)
         total += len(batches)
         chunks += max(-(-len(batches) // UNROLLED), 1)
@@ -99,10 +106,7 @@ def _batches(group: npt.NDArray[np.int8]) -> list[bytes]:
             (b[2][2:], b[3][2:]), (b[0][:2], b[1][:2]),
             (b[0][2:], b[1][2:]), (b[2][:2], b[3][:2]),
         )  # fmt: skip
-        result.append(
-            b"".join(half.tobytes() for word in words for half in word)
-            + bytes(offset for offset, _ in slots)
-        )
+        result.append(pair(np.array(words)).tobytes() + bytes(offset for offset, _ in slots))
     return result
 
 
@@ -118,17 +122,15 @@ def unpack_4x1(packed: Block4x1Stream) -> npt.NDArray[np.int8]:
     weights = np.zeros((groups * ROWS, packed.columns), dtype=np.int8)
     for index in range(groups):
         group = weights[index * ROWS : (index + 1) * ROWS]
-        header = stream[at : at + HEADER].tolist()
-        if len(header) < HEADER or header[0] * 2 != _place(header[1]) * BATCH_CODE:
-            raise StreamError(f"group {index} has a damaged header")
-        if header[2] or header[3]:
+        header = stream[at : at + HEADER]
+        if len(header) < HEADER or header.tobytes() != _header(int(header[1])):
             raise StreamError(f"group {index} has a damaged header")
         at += HEADER
         base = 0
-        for _ in range(header[1]):
+        for _ in range(int(header[1])):
             if at + BATCH > stream.size:
                 raise StreamError(f"the stream ends inside group {index}")
-            words = stream[at : at + 16].view(np.int8).reshape(4, 2, 2)
+            words = unpair(stream[at : at + 16].view(np.int8).reshape(4, 2, 2))
             offsets = stream[at + 16 : at + BATCH].astype(np.int64)
             at += BATCH
             # [block, row]: A and B of blocks 0 and 1, then of blocks 2 and 3.

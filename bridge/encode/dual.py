@@ -179,14 +179,17 @@ class DualStream:
         return (int(self.stream.size) - self.rows) // 2
 
 
-def largest_sum(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
-    """The largest ``|sum of x * w|`` of each row over all int8 inputs."""
+def largest_sum(
+    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32] | None = None
+) -> npt.NDArray[np.int64]:
+    """The largest ``|bias + sum of x * w|`` of each row over all int8 inputs."""
     w = weights.astype(np.int64)
     positive = np.where(w > 0, w, 0).sum(axis=1)
     negative = -np.where(w < 0, w, 0).sum(axis=1)
-    worst: npt.NDArray[np.int64] = np.maximum(
-        127 * positive + 128 * negative, 128 * positive + 127 * negative
-    )
+    start = np.zeros(len(w), dtype=np.int64) if bias is None else bias.astype(np.int64)
+    highest = start + 127 * positive + 128 * negative
+    lowest = start - 128 * positive - 127 * negative
+    worst: npt.NDArray[np.int64] = np.maximum(np.abs(highest), np.abs(lowest))
     return worst
 
 
@@ -213,6 +216,8 @@ def why_not_dual(
     if not 1 <= geometry.band <= height:
         return f"a band of {geometry.band} rows of {height}"
     sums = largest_sum(weights)
+    if geometry.order == "rows":
+        sums = np.maximum(sums, largest_sum(weights, bias))
     if sums.size and sums.max() > LARGEST_SUM:
         worst = int(sums.argmax())
         return f"channel {worst} may sum to {sums[worst]}, the bound is {LARGEST_SUM}"
@@ -314,6 +319,9 @@ def unpack_dual(packed: DualStream) -> npt.NDArray[np.int8]:
     return weights
 
 
-def pack_code(packed: DualStream, shift: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
-    """Right shift and place in the chain of each channel, as ``snn_stream_dual.code``."""
-    return frozen(((packed.place.astype(np.int32) << 4) | -shift).astype(np.uint8))
+def pack_code(
+    packed: DualStream, bias: npt.NDArray[np.int32], shift: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Bias, place in the chain and right shift of each channel, as ``snn_stream_dual.code``."""
+    low = (packed.place.astype(np.int64) << 4) | -shift.astype(np.int64)
+    return frozen(((bias.astype(np.int64) << 8) | low).astype(np.int32))

@@ -23,12 +23,15 @@ from bridge.encode.dual import (
 )
 from bridge.encode.dual_dense import dense_from_order, order_dense
 from bridge.encode.octet import pack_octet, unpack_octet
+from bridge.encode.pairs import pair, unpair
 from bridge.encode.streams import StreamError
 from bridge.encode.wide import order_wide, wide_from_order
 
 
-def sparse(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> np.ndarray:
-    weights = rng.integers(-128, 128, shape).astype(np.int8)
+def sparse(
+    rng: np.random.Generator, shape: tuple[int, ...], density: float, lowest: int = -128
+) -> np.ndarray:
+    weights = rng.integers(lowest, 128, shape).astype(np.int8)
     weights[rng.random(shape) >= density] = 0
     return weights
 
@@ -120,7 +123,7 @@ def test_a_corrupted_octet_stream_never_gives_other_weights_than_it_says(
 @given(st.integers(1, 11), st.integers(1, 900), densities, seeds)
 @settings(max_examples=120, deadline=None)
 def test_4x1_is_its_own_inverse(rows: int, columns: int, density: float, seed: int) -> None:
-    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
+    weights = sparse(np.random.default_rng(seed), (rows, columns), density, -127)
     np.testing.assert_array_equal(unpack_4x1(pack_4x1(weights)), weights)
 
 
@@ -129,7 +132,7 @@ def test_4x1_is_its_own_inverse(rows: int, columns: int, density: float, seed: i
 def test_a_corrupted_4x1_stream_is_refused_or_stays_inside(
     rows: int, columns: int, density: float, seed: int, data: st.DataObject
 ) -> None:
-    packed = pack_4x1(sparse(np.random.default_rng(seed), (rows, columns), density))
+    packed = pack_4x1(sparse(np.random.default_rng(seed), (rows, columns), density, -127))
     stream = packed.stream.copy()
     stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
     try:
@@ -162,8 +165,18 @@ def test_a_corrupted_1x4_stream_is_refused_or_stays_inside(
 @given(st.integers(1, 30), st.integers(1, 70), seeds)
 @settings(max_examples=60, deadline=None)
 def test_the_wide_order_is_its_own_inverse(rows: int, columns: int, seed: int) -> None:
-    weights = sparse(np.random.default_rng(seed), (rows, columns), 1.0)
+    weights = sparse(np.random.default_rng(seed), (rows, columns), 1.0, -127)
     np.testing.assert_array_equal(wide_from_order(order_wide(weights), rows, columns), weights)
+
+
+def test_a_pair_that_two_bytes_cannot_hold_is_refused() -> None:
+    weights = np.array([[-1], [-128]], dtype=np.int8)
+    for pack in (order_wide, pack_4x1):
+        with pytest.raises(StreamError, match="-128 above a negative one"):
+            pack(weights)
+    np.testing.assert_array_equal(unpair(pair(weights[::-1, 0])), weights[::-1, 0])
+    with pytest.raises(StreamError, match="128"):
+        unpair(np.array([-1, 127], dtype=np.int8))
 
 
 @given(st.integers(1, 300), seeds)
@@ -194,13 +207,18 @@ def test_the_bound_is_proved_per_channel() -> None:
     assert "channel 1 may sum to" in why_not_dual(weights, bias, multiplier, shift, geometry)
     weights[1] = 0
     assert "scale" in why_not_dual(weights, bias, multiplier, shift * 0, geometry)
-    assert "bias" in why_not_dual(weights, bias + 2**28, multiplier, shift, geometry)
+    assert "may sum to" in why_not_dual(weights, bias + 2**22, multiplier, shift, geometry)
+    dense = replace(geometry, order="phases")
+    assert why_not_dual(weights, bias + 2**22, multiplier, shift, dense) == ""
+    assert "bias" in why_not_dual(weights, bias + 2**28, multiplier, shift, dense)
     narrow = replace(geometry, segment=9)
     assert "columns" in why_not_dual(weights, bias, multiplier, shift, narrow)
 
 
-def test_a_code_byte_holds_shift_and_place() -> None:
+def test_a_code_holds_bias_place_and_shift() -> None:
     weights = np.zeros((2, 576), dtype=np.int8)
     weights[0, :17] = 1
     packed = pack_dual(weights, plain_geometry())
-    assert pack_code(packed, np.array([-8, -15], np.int32)).tolist() == [(14 << 4) | 8, 255]
+    code = pack_code(packed, np.array([-3, 2**22], np.int32), np.array([-8, -15], np.int32))
+    assert (code & 255).tolist() == [(14 << 4) | 8, 255]
+    assert (code >> 8).tolist() == [-3, 2**22]

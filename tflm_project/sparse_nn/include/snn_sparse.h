@@ -56,13 +56,13 @@ snn_status snn_fully_connected_sparse_s8(const int8_t *input, int32_t input_size
  * src/snn_dual.h; they depend on segment and on the window. A channel without weights holds one
  * entry of weight 0, and gaps above 255 are bridged by such entries.
  *
- * The generator guarantees, from the real weights: |sum of x * w| < 2^22 for every channel and
- * any int8 x; |bias| < 2^28; and a right shift of 1 to 15 for every channel. */
+ * The generator guarantees, from the real weights: |sum of x * w| < 2^22, with the bias and
+ * without it, for every channel and any int8 x; and a right shift of 1 to 15. */
 typedef struct {
     const uint8_t *stream;
-    const int32_t *bias;       /* zero point folded in */
     const int32_t *multiplier; /* in [2^30, 2^31) */
-    const uint8_t *code;       /* low half: right shift; high half: place in the chain */
+    const int32_t *code;       /* bias * 256 (zero point folded in) + place in the chain * 16 +
+                                  right shift */
     uint32_t size;             /* bytes in stream; read by checked builds alone */
     int32_t band;              /* output rows that share one packing */
     int32_t segment;           /* output columns that share one packing, at least 4 */
@@ -155,8 +155,9 @@ int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_size);
 
 /* Fully connected layer with weights in blocks of four neighbouring outputs (4x1). The stream holds
  * groups of four outputs: a header of four bytes (place in the unrolled code, number of batches,
- * 0, 0), then batches of four blocks, 20 bytes each: weights as the kernel's file says, and four
- * offsets as in octet. The other fields and the guarantees are those of octet.
+ * bytes of the batches in two), then batches of four blocks, 20 bytes each: weights as
+ * bridge/encode/block4x1.py says, and four offsets as in octet. The other fields and the guarantees
+ * are those of octet, and |sum| < 2^23 for every row.
  * scratch: one int32 per output, rounded up to a multiple of four outputs, aligned to 4. */
 snn_status snn_fully_connected_4x1_s8(const int8_t *input, int32_t input_size,
                                       const snn_stream_octet *weights, const snn_quant *quant,
@@ -181,8 +182,9 @@ void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_
                          const uint8_t *shift, const snn_quant *quant, int8_t *output,
                          int32_t count);
 
-/* Dense weights for the fully connected kernel below, with the bounds of snn_stream_octet:
- * [four outputs][four inputs][4][4], zeros filling up both sides. */
+/* Dense weights for the fully connected kernel below: [four outputs][four inputs][16], in the order
+ * of bridge/encode/wide.py, zeros filling up both sides. Beside the bounds of snn_stream_octet the
+ * generator guarantees |sum| < 2^23 for every row. */
 typedef struct {
     const int8_t *weights; /* aligned to 4 */
     const int32_t *bias2;  /* twice the bias, zero point folded in */
@@ -195,7 +197,7 @@ snn_status snn_fully_connected_wide_s8(const int8_t *input, int32_t input_size,
                                        const snn_dense_wide *weights, const snn_quant *quant,
                                        int8_t *output, int32_t output_size, void *scratch);
 
-int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t input_size, int32_t output_size);
+int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t output_size);
 
 /* Max pooling, four channels at a time; as snn_max_pool_s8 in snn_nn.h. */
 snn_status snn_max_pool_packed_s8(const int8_t *input, snn_shape input_shape,

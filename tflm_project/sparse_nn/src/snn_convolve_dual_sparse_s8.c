@@ -44,36 +44,89 @@ SNN_SMALL int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_s
     "ldrb   r2, [lr, #-1]\n"    \
     "smlal  r11, r12, r1, r4\n" \
     "add    r0, r0, r2, lsl #2\n"
-#define SPLIT(lo, hi)                             \
-    "lsrs   r1, " lo ", #23\n"                    \
-    "adc    " hi ", r1, " hi ", lsl #9\n"         \
-    "sbfx   " lo ", " lo ", #0, #23\n"
-#define FINISH(sum)                               \
-    "add    " sum ", r0, " sum ", lsl #1\n"       \
-    "add    r1, r3, " sum ", asr #31\n"           \
-    "smmlar " sum ", " sum ", r2, r1\n"           \
-    "asr    " sum ", " sum ", r4\n"               \
-    "ssat   " sum ", #8, " sum "\n"
+/* A sum's two pixels to two outputs, if negative ones become the zero point anyway: r0 bias, r2
+ * multiplier, r3 offset, r4 shift, all prepared for v = (s + bias) * 2^9, which needs neither the
+ * sign extension of the low field nor a rounding that depends on the sign. */
+#define FINISH_POSITIVE(lo, hi)                \
+    "lsrs   r1, " lo ", #23\n"                 \
+    "adc    " hi ", r1, " hi ", lsl #9\n"      \
+    "add    " lo ", r0, " lo ", lsl #9\n"      \
+    "add    " hi ", r0, " hi ", lsl #9\n"      \
+    "smmla  " lo ", " lo ", r2, r3\n"          \
+    "smmla  " hi ", " hi ", r2, r3\n"          \
+    "asr    " lo ", " lo ", r4\n"              \
+    "asr    " hi ", " hi ", r4\n"              \
+    "ssat   " lo ", #8, " lo "\n"              \
+    "ssat   " hi ", #8, " hi "\n"
+
+/* The same for any sign, prepared for v = 2 * (s + bias). */
+#define FINISH(lo, hi)                         \
+    "lsrs   r1, " lo ", #23\n"                 \
+    "adc    " hi ", r1, " hi ", lsl #9\n"      \
+    "sbfx   " lo ", " lo ", #0, #23\n"         \
+    "add    " lo ", r0, " lo ", lsl #1\n"      \
+    "add    " hi ", r0, " hi ", lsl #1\n"      \
+    "add    r1, r3, " lo ", asr #31\n"         \
+    "smmlar " lo ", " lo ", r2, r1\n"          \
+    "add    r1, r3, " hi ", asr #31\n"         \
+    "smmlar " hi ", " hi ", r2, r1\n"          \
+    "asr    " lo ", " lo ", r4\n"              \
+    "asr    " hi ", " hi ", r4\n"              \
+    "ssat   " lo ", #8, " lo "\n"              \
+    "ssat   " hi ", #8, " hi "\n"
+
+#define ENTER                    \
+    ".syntax unified\n"          \
+    "cmp    r0, #0\n"            \
+    "beq.w  9f\n"                \
+    "push   {r4-r11, lr}\n"      \
+    "sub    sp, sp, #20\n"       \
+    "ldr    lr, [r0, #20]\n"     \
+    "ldm    r0, {r1-r5}\n"       \
+    "mov    r0, sp\n"            \
+    "stm    r0, {r1-r5}\n"       \
+    "mov    r0, r1\n"
+/* The record of the channel, and the next one for the next. */
+#define RECORD                   \
+    "ldr    r1, [sp, #4]\n"      \
+    "ldm    r1, {r0, r2, r3, r4}\n" \
+    "adds   r1, r1, #24\n"       \
+    "str    r1, [sp, #4]\n"      \
+    "cmp    r4, #0\n"            \
+    "bmi.n  5f\n"
+/* r0 output, r3 from a pixel to the next, r4 output of the second pixels, r1 the next channel's
+ * place in the chain. */
+#define PLACES(jump)             \
+    "ldr    r1, [sp, #4]\n"      \
+    "ldr    r0, [sp, #8]\n"      \
+    "ldr    r3, [sp, #12]\n"     \
+    "ldr    r4, [sp, #16]\n"     \
+    "ldr    r1, [r1, #" jump "]\n" \
+    "add    r4, r4, r0\n"
+#define NEXT                     \
+    "adds   r0, r0, #1\n"        \
+    "str    r0, [sp, #8]\n"      \
+    "ldr    r0, [sp, #0]\n"      \
+    "cmp    r1, #0\n"            \
+    "bne    1b\n"                \
+    "add    sp, sp, #20\n"       \
+    "pop    {r4-r11, pc}\n"
+/* Called with NULL: where the chain starts. */
+#define LEAVE                    \
+    "9:\n"                       \
+    "adr.w  r0, 2b\n"            \
+    "adds   r0, r0, #1\n"        \
+    "bx     lr\n"
 
 __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *tile)
 {
     (void)tile;
     __asm volatile(
-        ".syntax unified\n"
-        "cmp    r0, #0\n"
-        "beq.w  5f\n"
-        "push   {r4-r11, lr}\n"
-        "sub    sp, sp, #20\n"
-        "ldr    lr, [r0, #20]\n"
-        "ldm    r0, {r1-r5}\n"
-        "mov    r0, sp\n"
-        "stm    r0, {r1-r5}\n"
-        "mov    r1, r2\n"
-        "ldr    r2, [r1, #16]\n"
+        ENTER
+        "ldr    r1, [r2, #16]\n"
         ".balign 4\n"
-        /* a channel: r1 its record, r2 its place in the chain */
+        /* a channel: r0 the tile, r1 the place in the chain */
         "1:\n"
-        "ldr    r0, [sp, #0]\n"
         "ldrb   r3, [lr], #1\n"
         "ldrsb  r4, [lr], #2\n"
         "add    r0, r0, r3, lsl #2\n"
@@ -81,34 +134,23 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         "ldr    r7, [r0, #4]\n"
         "ldr    r9, [r0, #8]\n"
         "ldr    r11, [r0, #12]\n"
-        "ldrb   r3, [lr, #-1]\n"
+        "ldrb   r2, [lr, #-1]\n"
         "smull  r5, r6, r5, r4\n"
         "smull  r7, r8, r7, r4\n"
         "smull  r9, r10, r9, r4\n"
         "smull  r11, r12, r11, r4\n"
-        "add    r0, r0, r3, lsl #2\n"
-        "movs   r4, r2\n"
-        "movs   r2, r3\n"
-        "bx     r4\n"
+        "add    r0, r0, r2, lsl #2\n"
+        "bx     r1\n"
+        ".balign 4\n"
         "2:\n"
         ".rept 15\n" ENTRY ".endr\n"
-        "3:\n"
         "cmp    r2, #0\n"
         "bne    2b\n"
-        /* eight sums to eight outputs */
-        "ldr    r1, [sp, #4]\n"
-        "ldm    r1, {r0, r2, r3, r4}\n"
-        "adds   r1, r1, #24\n"
-        "str    r1, [sp, #4]\n"
-        SPLIT("r5", "r6") SPLIT("r7", "r8") SPLIT("r9", "r10") SPLIT("r11", "r12")
-        FINISH("r5") FINISH("r7") FINISH("r9") FINISH("r11")
-        FINISH("r6") FINISH("r8") FINISH("r10") FINISH("r12")
-        "ldr    r0, [sp, #8]\n"
-        "ldr    r3, [sp, #12]\n"
-        "ldr    r4, [sp, #16]\n"
-        "ldr    r1, [sp, #4]\n"
-        "ldr    r2, [r1, #16]\n"
-        "add    r4, r4, r0\n"
+        RECORD
+        FINISH_POSITIVE("r5", "r6") FINISH_POSITIVE("r7", "r8")
+        FINISH_POSITIVE("r9", "r10") FINISH_POSITIVE("r11", "r12")
+        "4:\n"
+        PLACES("16")
         "strb   r5, [r0]\n"
         "strb   r7, [r0, r3]\n"
         "strb   r9, [r0, r3, lsl #1]\n"
@@ -118,17 +160,11 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         "add    r3, r3, r3, lsl #1\n"
         "strb   r11, [r0, r3]\n"
         "strb   r12, [r4, r3]\n"
-        "adds   r0, r0, #1\n"
-        "str    r0, [sp, #8]\n"
-        "cmp    r2, #0\n"
-        "bne    1b\n"
-        "add    sp, sp, #20\n"
-        "pop    {r4-r11, pc}\n"
-        /* called with NULL: where the chain starts */
+        NEXT
         "5:\n"
-        "adr.w  r0, 2b\n"
-        "adds   r0, r0, #1\n"
-        "bx     lr\n");
+        FINISH("r5", "r6") FINISH("r7", "r8") FINISH("r9", "r10") FINISH("r11", "r12")
+        "b      4b\n"
+        LEAVE);
 }
 
 /* The same for two words: what is left of a row that is no multiple of four. Its entries cost 8
@@ -146,20 +182,10 @@ __attribute__((naked, noinline)) static uintptr_t run_half_tile(const snn_dual_t
 {
     (void)tile;
     __asm volatile(
-        ".syntax unified\n"
-        "cmp    r0, #0\n"
-        "beq.w  5f\n"
-        "push   {r4-r11, lr}\n"
-        "sub    sp, sp, #20\n"
-        "ldr    lr, [r0, #20]\n"
-        "ldm    r0, {r1-r5}\n"
-        "mov    r0, sp\n"
-        "stm    r0, {r1-r5}\n"
-        "mov    r1, r2\n"
-        "ldr    r2, [r1, #20]\n"
+        ENTER
+        "ldr    r1, [r2, #20]\n"
         ".balign 4\n"
         "1:\n"
-        "ldr    r0, [sp, #0]\n"
         "ldrb   r3, [lr], #1\n"
         "ldrsb  r4, [lr], #2\n"
         "add    r0, r0, r3, lsl #2\n"
@@ -169,39 +195,25 @@ __attribute__((naked, noinline)) static uintptr_t run_half_tile(const snn_dual_t
         "smull  r5, r6, r5, r4\n"
         "smull  r7, r8, r7, r4\n"
         "add    r0, r0, r3, lsl #2\n"
-        "bx     r2\n"
+        "bx     r1\n"
         ".balign 4\n"
         "2:\n"
         ".rept 15\n" HALF_ENTRY ".endr\n"
-        "3:\n"
         "cmp    r3, #0\n"
         "bne    2b\n"
-        "ldr    r1, [sp, #4]\n"
-        "ldm    r1, {r0, r2, r3, r4}\n"
-        "adds   r1, r1, #24\n"
-        "str    r1, [sp, #4]\n"
-        SPLIT("r5", "r6") SPLIT("r7", "r8")
-        FINISH("r5") FINISH("r7") FINISH("r6") FINISH("r8")
-        "ldr    r0, [sp, #8]\n"
-        "ldr    r3, [sp, #12]\n"
-        "ldr    r4, [sp, #16]\n"
-        "ldr    r1, [sp, #4]\n"
-        "ldr    r2, [r1, #20]\n"
-        "add    r4, r4, r0\n"
+        RECORD
+        FINISH_POSITIVE("r5", "r6") FINISH_POSITIVE("r7", "r8")
+        "4:\n"
+        PLACES("20")
         "strb   r5, [r0]\n"
         "strb   r7, [r0, r3]\n"
         "strb   r6, [r4]\n"
         "strb   r8, [r4, r3]\n"
-        "adds   r0, r0, #1\n"
-        "str    r0, [sp, #8]\n"
-        "cmp    r2, #0\n"
-        "bne    1b\n"
-        "add    sp, sp, #20\n"
-        "pop    {r4-r11, pc}\n"
+        NEXT
         "5:\n"
-        "adr.w  r0, 2b\n"
-        "adds   r0, r0, #1\n"
-        "bx     lr\n");
+        FINISH("r5", "r6") FINISH("r7", "r8")
+        "b      4b\n"
+        LEAVE);
 }
 
 /* Bytes of one unrolled entry: 16-bit LDRs to low registers, the rest 32-bit. */
@@ -251,28 +263,40 @@ static uintptr_t run_half_tile(const snn_dual_tile *tile)
 
 /* Expands the tables in flash. Returns the record behind the last, whose jump is 0. */
 SNN_SMALL static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channels,
-                                 int32_t output_offset, snn_dual_channel *to)
+                                           const snn_quant *quant, snn_dual_channel *to)
 {
+    const int32_t unit = 2 * quant->output_offset + 1;
 #if SNN_DUAL_ASSEMBLY
     const uintptr_t chain = run_tile(NULL);
     const uintptr_t half_chain = run_half_tile(NULL);
+    const int positive = quant->activation_min >= quant->output_offset;
 #endif
     for (int32_t c = 0; c < channels; ++c, ++to) {
-        const int32_t shift = weights->code[c] & 15;
-        const int32_t skip = weights->code[c] >> 4;
-        to->bias2 = (int32_t)((uint32_t)weights->bias[c] << 1);
+        const uint32_t code = (uint32_t)weights->code[c];
+        const int32_t shift = (int32_t)(code & 15);
+        const uint32_t skip = code >> 4 & 15;
+        const uint32_t bias2 = (uint32_t)((int32_t)code >> 8) << 1;
+        const uint32_t offset = (uint32_t)unit << (shift - 1);
+        to->bias2 = (int32_t)bias2;
         to->multiplier = weights->multiplier[c];
-        to->offset = (int32_t)((uint32_t)(2 * output_offset + 1) << (shift - 1));
+        to->offset = (int32_t)offset;
         to->shift = shift;
 #if SNN_DUAL_ASSEMBLY
-        to->jump = (uint32_t)(chain + (uintptr_t)(skip * ENTRY_BYTES));
-        to->half_jump = (uint32_t)(half_chain + (uintptr_t)(skip * HALF_ENTRY_BYTES));
+        if (positive) {
+            to->bias2 = (int32_t)(bias2 << 8);
+            to->offset = (int32_t)((offset << 8) + 128);
+            to->shift = shift + 8;
+        } else {
+            to->shift = (int32_t)(0x80000000u | (uint32_t)shift);
+        }
+        to->jump = (uint32_t)chain + skip * ENTRY_BYTES;
+        to->half_jump = (uint32_t)half_chain + skip * HALF_ENTRY_BYTES;
 #else
-        to->jump = (uint32_t)(skip + 1);
+        to->jump = skip + 1;
 #endif
     }
-    memset(to, 0, sizeof *to);
-    return to;
+    to->jump = to->half_jump = 0;
+    return to + 1;
 }
 
 #ifdef SNN_CHECKED
@@ -286,6 +310,7 @@ static snn_status check(const snn_stream_dual *weights, const snn_window *window
                           layout->row_step - weights->segment;
     for (int32_t c = 0; c < channels; ++c) {
         int32_t place = 0, entries = 0, delta;
+        const int32_t skip = weights->code[c] >> 4 & 15;
         if ((weights->code[c] & 15) == 0 || entry == end) {
             return SNN_BAD_STREAM;
         }
@@ -299,8 +324,7 @@ static snn_status check(const snn_stream_dual *weights, const snn_window *window
             entry += 2;
             ++entries;
         } while (delta != 0);
-        if ((weights->code[c] >> 4) !=
-            (entries == 1 ? CHAIN : (CHAIN - (entries - 1) % CHAIN) % CHAIN)) {
+        if (skip != (entries == 1 ? CHAIN : (CHAIN - (entries - 1) % CHAIN) % CHAIN)) {
             return SNN_BAD_STREAM;
         }
     }
@@ -318,7 +342,7 @@ SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape 
                                                       SNN_DUAL_ROWS);
     snn_dual_channel *const channels = scratch;
     int32_t *const packed =
-        (int32_t *)(prepare(weights, output_shape.c, quant->output_offset, channels) + 1);
+        (int32_t *)prepare(weights, output_shape.c, quant, channels);
     int8_t *const zeros = (int8_t *)(packed + layout.words);
     snn_dual_tile tile = {
         .channel = channels,

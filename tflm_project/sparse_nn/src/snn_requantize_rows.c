@@ -1,41 +1,89 @@
 /* Requantization of one sum per output, shared by the fully connected kernels.
  *
- * About 14 cycles an output on Cortex-M4. For a right shift e >= 1 TFLite's two roundings are
+ * 13 cycles an output on Cortex-M4. For a right shift e >= 1 TFLite's two roundings are
  * SMMLAR(2s, multiplier, 2^(e-1) + (s asr 31)) asr e, see docs/kernels.md; the tables hold twice
  * the bias and e - 1, and the last bit of the shift is SSAT's.
  */
 #include "snn_dual.h"
 #include "snn_sparse.h"
 
-static inline int32_t finish(int32_t v, int32_t multiplier, int32_t offset, int32_t e1)
-{
-    int32_t value = (int32_t)((uint32_t)offset << e1) + (v >> 31);
 #if SNN_DUAL_ASSEMBLY
-    __asm("smmlar %0, %1, %2, %0\n"
-          "asr     %0, %0, %3\n"
-          "ssat    %0, #8, %0, asr #1"
-          : "+&r"(value)
-          : "r"(v), "r"(multiplier), "r"(e1));
-#else
-    value += (int32_t)(((int64_t)v * multiplier + ((int64_t)1 << 31)) >> 32);
-    value = value >> e1 >> 1;
-    value = value < -128 ? -128 : value > 127 ? 127 : value;
-#endif
-    return value;
+
+/* Where the tables are read; in the order of the registers r0 to r6. */
+typedef struct {
+    const int32_t *sums;
+    const int32_t *bias2;
+    const int32_t *multiplier;
+    const uint8_t *shift;
+    int32_t offset;
+    int8_t *output;
+    int32_t count;
+} rows;
+
+#define OUTPUT                            \
+    "ldr    r8, [r0], #4\n"               \
+    "ldr    r9, [r1], #4\n"               \
+    "ldr    r10, [r2], #4\n"              \
+    "ldrb   r11, [r3], #1\n"              \
+    "add    r8, r9, r8, lsl #1\n"         \
+    "lsl    r9, r4, r11\n"                \
+    "add    r9, r9, r8, asr #31\n"        \
+    "smmlar r8, r8, r10, r9\n"            \
+    "asr    r8, r8, r11\n"                \
+    "ssat   r8, #8, r8, asr #1\n"         \
+    "strb   r8, [r5], #1\n"
+
+/* Four outputs in a row, entered where their number asks for. */
+__attribute__((naked, noinline)) static void run_outputs(const rows *at)
+{
+    (void)at;
+    __asm volatile(
+        ".syntax unified\n"
+        "push   {r4-r11, lr}\n"
+        "ldm    r0, {r0-r6}\n"
+        "add    r6, r0, r6, lsl #2\n"
+        "subs   r7, r0, r6\n"
+        "and    r7, r7, #12\n" /* four times the outputs to leave out, 44 bytes each */
+        "adr.w  r8, 1f + 1\n"
+        "add    r8, r8, r7, lsl #3\n"
+        "add    r7, r7, r7, lsl #1\n"
+        "add    r8, r8, r7\n"
+        "bx     r8\n"
+        ".balign 4\n"
+        "1:\n"
+        ".rept 4\n" OUTPUT ".endr\n"
+        "cmp    r0, r6\n"
+        "bne    1b\n"
+        "pop    {r4-r11, pc}\n");
 }
+
+SNN_SMALL void snn_requantize_rows(const int32_t *sums, const int32_t *bias2,
+                                   const int32_t *multiplier, const uint8_t *shift,
+                                   const snn_quant *quant, int8_t *output, int32_t count)
+{
+    const rows at = {sums, bias2, multiplier, shift, 2 * quant->output_offset + 1, output, count};
+    if (count > 0) {
+        run_outputs(&at);
+    }
+    snn_dual_clamp(output, count, quant);
+}
+
+#else
 
 void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_t *multiplier,
                          const uint8_t *shift, const snn_quant *quant, int8_t *output,
                          int32_t count)
 {
-    const int32_t offset = 2 * quant->output_offset + 1;
-    int8_t *to = output;
-#if defined(__GNUC__)
-#pragma GCC unroll 4
-#endif
-    for (const int32_t *const end = sums + count; sums < end;) {
-        const int32_t v = (int32_t)(2u * (uint32_t)*sums++ + (uint32_t)*bias2++);
-        *to++ = (int8_t)finish(v, *multiplier++, offset, *shift++);
+    const uint32_t offset = (uint32_t)(2 * quant->output_offset + 1);
+    for (int32_t i = 0; i < count; ++i) {
+        const int32_t v = (int32_t)(2u * (uint32_t)sums[i] + (uint32_t)bias2[i]);
+        const int64_t product = (int64_t)v * multiplier[i] + ((int64_t)1 << 31);
+        const int32_t high =
+            (int32_t)(product >> 32) + (int32_t)(offset << shift[i]) + (v >> 31);
+        const int32_t value = high >> shift[i] >> 1;
+        output[i] = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
     }
     snn_dual_clamp(output, count, quant);
 }
+
+#endif

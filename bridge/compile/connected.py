@@ -13,7 +13,6 @@ from bridge.encode.octet import pack_octet
 from bridge.encode.pairs import LARGEST_SUM as LARGEST_PAIRED
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.encode.wide import COLUMNS, ROWS, order_wide
-
 from bridge.graph.model import Array
 
 LARGEST_SUM = 2**30 - 1

@@ -3,10 +3,11 @@
 Rows stand in groups of four; a group is a header of four bytes (place in the kernel's unrolled
 code, number of batches, bytes of the batches as uint16) and its batches. A batch is four blocks,
 20 bytes: the words ``(C, A, B, D)`` and four offsets from a base that starts at column 0 and moves
-on by the batch's last offset. With ``w[row][block]``, word A is ``w[0][0] w[1][0] w[0][1] w[1][1]``,
-B the same of rows 2 and 3, D and C are A and B of the batch's blocks 2 and 3. Each pair of bytes is
-the number ``low + 256 * high``: where the lower weight is negative the upper byte is one less.
-Unused blocks are zero. The C side is ``snn_fully_connected_4x1_s8.c``.
+on by the batch's last offset. With ``w[row][block]``, word A is ``w[0][0] w[1][0] w[0][1]
+w[1][1]``, B the same of rows 2 and 3, D and C are A and B of the batch's blocks 2 and 3. Each two
+bytes are the number ``low + 256 * high``: where the lower weight is negative the upper byte is one
+less (:mod:`bridge.encode.pairs`). Unused blocks are zero. The C side is
+``snn_fully_connected_4x1_s8.c``.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from bridge.compile import arithmetic
 from bridge.compile.choose import DSP_CORES
 from bridge.compile.loops import broadcast
@@ -27,6 +29,7 @@ def binary(graph: Graph, operator: Operator, target: Target) -> Step:
     for tensor in (first, second):
         if tensor.dtype != "int8":
             raise UnsupportedOperator(f"{operator.kind} of {tensor.dtype}", operator.name)
+    _check_shape(operator, output, first, second)
     out = quantization(output)
     bounds = activation_range(operator.options.get("fused_activation_function") or "NONE", out)
     values = arithmetic.parameters(
@@ -93,6 +96,7 @@ def unary(graph: Graph, operator: Operator, target: Target) -> Step:
     source, output = required(graph, operator), graph.output(operator)
     if {source.dtype, output.dtype} != {"int8"}:
         return _border(graph, operator)
+    _check_shape(operator, output, source)
     try:
         function = UNARY[operator.kind](
             quantization(source), quantization(output), operator.options
@@ -100,6 +104,17 @@ def unary(graph: Graph, operator: Operator, target: Target) -> Step:
     except ModelError as error:
         raise ModelError(f"layer {operator.name!r}: {error.what}", hint=error.hint) from None
     return _lookup(operator, source.index, output.elements, table(function))
+
+
+def _check_shape(operator: Operator, output: Tensor, *inputs: Tensor) -> None:
+    """The output must be what the inputs broadcast to, else kernels would read beside them."""
+    try:
+        wanted = math.prod(np.broadcast_shapes(*(tensor.shape for tensor in inputs)))
+    except ValueError:
+        wanted = -1
+    if output.elements != wanted:
+        shapes = " and ".join(str(list(tensor.shape)) for tensor in inputs)
+        raise ModelError(f"layer {operator.name!r} makes {list(output.shape)} of {shapes}")
 
 
 def _lookup(operator: Operator, source: int, size: int, values: Array) -> Step:

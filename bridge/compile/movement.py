@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from bridge.compile.target import Target, constant_input, plain_plan, required
 from bridge.errors import UnsupportedOperator
 from bridge.graph import Graph, Operator, Tensor
 from bridge.graph.model import Array
+
+MOST_PLACES = 1 << 16
+"""Rows or columns that ``snn_pick_s8`` can name."""
 
 
 def reshape(graph: Graph, operator: Operator, target: Target) -> Step:
@@ -101,6 +105,8 @@ def pick(graph: Graph, operator: Operator, target: Target) -> Step:
     source, output = required(graph, operator), graph.output(operator)
     place, rows, columns = _PICK[operator.kind](graph, operator, source, output)
     depth = place.c
+    if max(place.h, place.w) > MOST_PLACES:
+        raise UnsupportedOperator(f"{operator.kind} of {source.shape}", operator.name)
     tables: dict[str, Array] = {
         "rows": np.array(rows, dtype=np.uint16),
         "columns": np.array(columns, dtype=np.uint16),
@@ -261,8 +267,11 @@ def _nearest(graph: Graph, operator: Operator, source: Tensor, output: Tensor) -
 
 def _mirror(graph: Graph, operator: Operator, source: Tensor, output: Tensor) -> Picked:
     paddings = constant_input(graph, operator, 1).reshape(-1, 2)
-    if len(source.shape) != 4 or paddings[0].any() or paddings[3].any():
-        raise UnsupportedOperator("MIRROR_PAD of other than height and width", operator.name)
+    axes = [axis for axis, pads in enumerate(paddings) if pads.any()] or [len(source.shape) - 1]
+    first, last = axes[0], axes[-1]
+    outer = math.prod(source.shape[:first])
+    if last - first > 1 or (last > first and outer > 1):
+        raise UnsupportedOperator("MIRROR_PAD of dimensions far apart", operator.name)
     reflect = operator.options["mode"] == "REFLECT"
 
     def mirrored(axis: int) -> list[int]:
@@ -272,7 +281,10 @@ def _mirror(graph: Graph, operator: Operator, source: Tensor, output: Tensor) ->
         back = range(size - 1 - skip, size - 1 - skip - after, -1)
         return [*front, *range(size), *back]
 
-    return Shape(*source.shape[1:]), mirrored(1), mirrored(2)
+    inner = math.prod(source.shape[last + 1 :])
+    rows = mirrored(first) if last > first else range(outer)
+    height = source.shape[first] if last > first else outer
+    return Shape(height, source.shape[last], inner), rows, mirrored(last)
 
 
 _PICK: Mapping[str, Callable[[Graph, Operator, Tensor, Tensor], Picked]] = {

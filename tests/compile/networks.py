@@ -88,9 +88,9 @@ def run_tflm(model, inputs, graph=None):
         inputs: ``[N, …]``, or ``[N, bytes]`` of all inputs back to back where a graph is given.
         graph: the model's graph, for networks with several inputs or outputs.
     """
-    from tflite_micro import runtime
+    from bridge.convert.tflm import interpreter as tflm
 
-    interpreter = runtime.Interpreter.from_bytes(model)
+    interpreter = tflm(model)
     outputs = []
     for value in inputs:
         given = value.tobytes()

@@ -10,7 +10,7 @@ from bridge.compress.write import CUSTOM_CODE, write_decoded
 from bridge.encode.decode_header import Encoded
 from bridge.errors import InputError, ModelError
 from bridge.graph import Graph, Operator, read_tflite
-from bridge.graph.read import _schema
+from bridge.graph.rewrite import unpack
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _coding(
 
 def _shared(model: bytes) -> Mapping[int, Sequence[int]]:
     """Tensor → all tensors of the same buffer."""
-    tensors = _schema().ModelT.InitFromPackedBuf(model, 0).subgraphs[0].tensors
+    tensors = unpack(model).subgraphs[0].tensors
     groups: dict[int, list[int]] = {}
     for index, tensor in enumerate(tensors):
         groups.setdefault(tensor.buffer, []).append(index)

@@ -12,14 +12,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import flatbuffers
 import numpy as np
 
 from bridge.encode.decode_header import Encoded
-from bridge.graph.read import _schema
+from bridge.graph.rewrite import pack, schema, unpack
 
 CUSTOM_CODE = b"TFLM_DECODE"
-_ALIGNMENT = 16  # force_align of Buffer.data in the schema
 # Written by converters for themselves; nothing on the device reads them.
 _PROVENANCE = (b"min_runtime_version", b"CONVERSION_METADATA")
 
@@ -34,18 +32,15 @@ def write_decoded(model: bytes, codings: Mapping[int, Encoded]) -> bytes:
         model: a .tflite with one subgraph.
         codings: tensor index → its encoded values; each read by operators only.
     """
-    schema = _schema()
-    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    tree = unpack(model)
     graph = tree.subgraphs[0]
     buffers = _Buffers(tree)
     _tidy(tree, buffers)
     if codings:
-        opcode = _decode_opcode(tree, schema)
-        _insert(graph, codings, opcode, buffers, schema)
+        opcode = _decode_opcode(tree, schema())
+        _insert(graph, codings, opcode, buffers, schema())
     tree.buffers = buffers.used(graph, tree.metadata or [])
-    builder = _SharingBuilder(len(model) + 1024)
-    builder.Finish(tree.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return pack(tree)
 
 
 def _insert(
@@ -139,41 +134,3 @@ class _Buffers:
         for holder in (*graph.tensors, *metadata):
             holder.buffer = order.setdefault(int(holder.buffer), len(order))
         return [self._all[old] for old in order]
-
-
-class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
-    """Writes a vector of numbers that stands in the file already no second time.
-
-    Flatbuffers refer to vectors by offset, so several tables may share one; the generated code
-    never does. Byte vectors, which hold tensors, are aligned as the schema asks.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self._written: dict[tuple[int, int, bytes], int] = {}
-        self._open: tuple[int, int, int] | None = None
-
-    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803
-        before = self.Offset()
-        if elemSize == 1:
-            alignment = _ALIGNMENT
-        started: int = super().StartVector(elemSize, numElems, alignment)
-        self._open = (before, elemSize * numElems, alignment)
-        return started
-
-    def PrependUOffsetTRelative(self, off: int) -> None:  # noqa: N802
-        self._open = None  # offsets are relative: equal bytes mean different things
-        super().PrependUOffsetTRelative(off)
-
-    def EndVector(self, numElems: int | None = None) -> int:  # noqa: N802, N803
-        made: int = super().EndVector()
-        if self._open is None:
-            return made
-        before, size, alignment = self._open
-        self._open = None
-        start = len(self.Bytes) - made
-        key = (alignment, size, bytes(self.Bytes[start : start + 4 + size]))
-        earlier = self._written.setdefault(key, made)
-        if earlier != made:
-            self.head = len(self.Bytes) - before  # take the second copy back
-        return earlier

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from bridge.convert.quiet import quiet
 from bridge.errors import ModelError
 from bridge.graph import read_tflite
 from bridge.graph.model import WEIGHTED, Graph
+from bridge.graph.rewrite import pack, unpack
 
 
 def mentioned(name: str, layers: Sequence[str]) -> list[str]:
@@ -67,7 +65,7 @@ def assign(
 
 def in_our_order(content: bytes) -> bytes:
     """Put inputs (``…in0``) and outputs (``…Call:0``) into the order that their names number."""
-    model: Any = _schema().ModelT.InitFromPackedBuf(content, 0)
+    model = unpack(content)
     subgraph = model.subgraphs[0]
 
     def sorted_by(pattern: str, indices: Any) -> list[int]:
@@ -83,25 +81,11 @@ def in_our_order(content: bytes) -> bytes:
     ]:
         return content
     subgraph.inputs, subgraph.outputs = inputs, outputs
-    return _packed(model, len(content))
+    return pack(model)
 
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value or "")
-
-
-def _schema() -> Any:
-    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated
-
-    return schema_py_generated
-
-
-def _packed(model: Any, size: int) -> bytes:
-    import flatbuffers
-
-    builder = flatbuffers.Builder(size + 4096)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def rename(
@@ -114,11 +98,7 @@ def rename(
         inputs: names of the network's inputs.
         outputs: and of its outputs.
     """
-    from tflite_micro.tensorflow.lite.micro.tools import (
-        tflite_flatbuffer_align_wrapper as aligner,
-    )
-
-    model: Any = _schema().ModelT.InitFromPackedBuf(content, 0)
+    model = unpack(content)
     subgraph = model.subgraphs[0]
     names = dict(tensors)
     names.update(zip((int(i) for i in subgraph.inputs), inputs, strict=True))
@@ -128,11 +108,7 @@ def rename(
     # What the converter leaves besides the network: a version stamp and a signature by old names.
     model.description = b"tflm-bridge"
     model.signatureDefs = None
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        before, after = Path(folder) / "in.tflite", Path(folder) / "out.tflite"
-        before.write_bytes(_packed(model, len(content)))
-        aligner.align_tflite_model(str(before), str(after))
-        return after.read_bytes()
+    return pack(model)
 
 
 def with_our_names(

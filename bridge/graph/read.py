@@ -15,6 +15,7 @@ import numpy as np
 
 from bridge.errors import InputError, ModelError
 from bridge.graph.model import Array, Graph, Operator, Quantization, Tensor
+from bridge.graph.rewrite import schema
 
 # TensorType of the schema → numpy name. INT4 and others stay out: no kernel here takes them.
 _DTYPES = {
@@ -33,15 +34,8 @@ _DTYPES = {
 
 
 @cache
-def _schema() -> Any:
-    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated
-
-    return schema_py_generated
-
-
-@cache
 def _enum_names(enum: str) -> dict[int, str]:
-    values = vars(getattr(_schema(), enum))
+    values = vars(getattr(schema(), enum))
     return {value: name for name, value in values.items() if isinstance(value, int)}
 
 
@@ -78,7 +72,7 @@ def read_tflite(source: Path | bytes, *, name: str = "") -> Graph:
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise InputError(f"{label} is not a TFLite flatbuffer", hint="give a .tflite file")
     try:
-        model = _schema().ModelT.InitFromPackedBuf(data, 0)
+        model = schema().ModelT.InitFromPackedBuf(data, 0)
     except Exception as error:
         raise InputError(
             f"{label} is a damaged TFLite flatbuffer ({type(error).__name__})",

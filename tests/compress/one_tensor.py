@@ -5,7 +5,7 @@ from __future__ import annotations
 import flatbuffers
 import numpy as np
 
-from bridge.graph.read import _schema
+from bridge.graph.rewrite import schema as tflite_schema
 
 KINDS = {"FULLY_CONNECTED": 0, "CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 """Operator → the dimension that channels run along."""
@@ -24,7 +24,7 @@ def one_tensor_model(kind, weights, scales=(0.5,), zero_points=(0,), axis=None):
     Returns:
         the model's bytes and the index of the weight tensor.
     """
-    schema = _schema()
+    schema = tflite_schema()
     builtin, types = schema.BuiltinOperator, schema.TensorType
     model = schema.ModelT()
     model.version = 3

@@ -25,13 +25,15 @@ from bridge.bench.row import Row
 from bridge.bench.subject import Samples, Subject, subject
 from bridge.bench.table import baseline_of
 from bridge.bundle import Bundle
-from bridge.errors import BridgeError, InputError, ToolchainError
+from bridge.errors import BridgeError, InputError
 from bridge.progress import Progress, Silent
 
 __all__ = ["CORES", "DEFAULT_ENGINES", "ENGINES", "Samples", "Subject", "run_bench", "subject"]
 
 ENGINES = ("tflm-host", "tflm", "tflm-decode", "tflm-sparse", "c-float", "c-dense", "c-sparse")
-DEFAULT_ENGINES = ("tflm-host", "c-float", "c-dense", "c-sparse", "tflm", "tflm-sparse")
+DEFAULT_ENGINES = (
+    "tflm-host", "c-float", "c-dense", "c-sparse", "tflm", "tflm-decode", "tflm-sparse",
+)  # fmt: skip
 CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 
 
@@ -94,11 +96,14 @@ def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, timeout:
     with tempfile.TemporaryDirectory(prefix="tflm-bridge-") as folder:
         if engine.startswith("c-"):
             return measure.plain_c(engine, core, what, Path(folder), timeout)
-        if engine == "tflm":
-            return measure.tflm(core, what, Path(folder), tflm_root, timeout)
-        if engine == "tflm-sparse":
-            return measure.tflm_sparse(core, what, Path(folder), tflm_root, timeout)
-        raise ToolchainError(f"engine {engine} is not part of this version")
+        return _INTERPRETED[engine](core, what, Path(folder), tflm_root, timeout)
+
+
+_INTERPRETED = {
+    "tflm": measure.tflm,
+    "tflm-decode": measure.tflm_decode,
+    "tflm-sparse": measure.tflm_sparse,
+}
 
 
 def _with_baseline(row: Row, rows: Sequence[Row]) -> Row:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bridge.bench.row import LayerCount, Row
 from bridge.bench.subject import Subject
-from bridge.errors import ToolchainError
+from bridge.errors import ModelError, ToolchainError
+from bridge.graph import Graph, read_tflite
 
 if TYPE_CHECKING:
     from bridge.emulate import Run
@@ -59,15 +60,34 @@ def tflm(core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout
     from bridge.firmware.build_tflm import build_tflm
 
     firmware = build_tflm(what.model, what.graph, core, folder / "run", need_root(tflm_root))
-    return _row(
-        "tflm",
-        what,
-        firmware,
-        folder,
-        timeout,
-        layers=[(operator.name, operator.kind, "") for operator in what.graph.operators],
-        note="the smallest arena that works, kernel scratch included",
+    note = "the smallest arena that works, kernel scratch included"
+    return _row("tflm", what, firmware, folder, timeout, layers=_operators(what.graph), note=note)
+
+
+def tflm_decode(
+    core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout: float
+) -> Row:
+    """Stock TFLM with weights that its DECODE operator rebuilds in the arena, layer by layer.
+
+    Raises:
+        ModelError: no weight tensor gets smaller by encoding.
+    """
+    from bridge.compress import compress_model
+    from bridge.firmware.build_tflm import build_tflm
+
+    root = need_root(tflm_root)
+    made = compress_model(what.model)
+    if not made.encoded:
+        raise ModelError(
+            "no weight tensor gets smaller through DECODE", hint="prune the network, or run tflm"
+        )
+    graph = read_tflite(made.model, name=what.name)
+    firmware = build_tflm(made.model, graph, core, folder / "run", root)
+    note = (
+        f"file {made.bytes_before:,} → {len(made.model):,} bytes; the smallest arena that works, "
+        f"with up to {made.decompression_bytes:,} bytes of decoded weights at a time in it"
     )
+    return _row("tflm-decode", what, firmware, folder, timeout, layers=_operators(graph), note=note)
 
 
 def tflm_sparse(
@@ -90,6 +110,10 @@ def tflm_sparse(
         layers=[(o.name, o.kind, kernels.get(o.name, "")) for o in what.graph.operators],
         note=f"our kernels run {len(found.layers)} of {len(what.graph.operators)} operators",
     )
+
+
+def _operators(graph: Graph) -> list[Layer]:
+    return [(operator.name, operator.kind, "") for operator in graph.operators]
 
 
 def need_root(tflm_root: Path | None) -> Path:

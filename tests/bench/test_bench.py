@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import shutil
 
 import numpy as np
@@ -68,6 +69,35 @@ def test_what_is_missing_costs_only_its_row(rows):
     row = next(row for row in rows if row.engine == "tflm")
     assert not row.ran
     assert "TFLM_ROOT" in row.note
+
+
+@pytest.mark.parametrize("engine", ["tflm", "tflm-decode", "tflm-sparse"])
+def test_a_wrong_tflm_root_is_said_in_the_row(bundle, engine, tmp_path):
+    row = run_bench(bundle, engines=(engine,), tflm_root=tmp_path / "nowhere")[0]
+    assert not row.ran
+    assert "TFLM_ROOT is no folder" in row.note
+
+
+def test_inside_tflm_sparsity_gains_what_it_gains_outside(bundle):
+    """Needs a TFLM library for Cortex-M4."""
+    if not os.environ.get("TFLM_ROOT"):
+        pytest.skip("TFLM_ROOT is not set: a TFLite Micro tree with a built library")
+    engines = ("tflm", "tflm-decode", "tflm-sparse")
+    found = {row.engine: row for row in run_bench(bundle, engines=engines)}
+    if "was compiled for" in found["tflm"].note:
+        pytest.skip(found["tflm"].note)
+    stock, decode, sparse = (found[engine] for engine in engines)
+    assert [row.bit_exact for row in (stock, decode, sparse)] == [True] * 3
+    assert decode.flash_weights < 0.75 * stock.flash_weights
+    assert decode.ram_arena > stock.ram_arena
+    assert decode.instructions > stock.instructions
+    assert "CUSTOM:TFLM_DECODE" in {layer.kind for layer in decode.layer_instructions}
+    assert sparse.flash_weights < 0.75 * stock.flash_weights
+    assert sparse.instructions < stock.instructions
+    assert any(layer.kernel.startswith("snn_") for layer in sparse.layer_instructions)
+    for row in (stock, decode, sparse):
+        counted = sum(layer.instructions for layer in row.layer_instructions)
+        assert 0.98 * row.instructions < counted < 1.01 * row.instructions
 
 
 def test_table_and_json_name_baselines(rows):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Convert a network with one script; the same as ``tflm-bridge convert``.
 
-python scripts/convert.py my_model.py:Net --weights net.pt --data my_data.py:load --out out/net
+python scripts/convert.py my_model.py:Net --weights net.pt --data my_data.py:load \\
+    --layout channels-first --out out/net
 python scripts/convert.py --help
 """
 

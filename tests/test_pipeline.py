@@ -82,6 +82,7 @@ def options(folder, name="Net", **changes):
     values = {
         "model": f"{folder / 'net.py'}:{name}",
         "data": f"{folder / 'data.py'}:load",
+        "layout": "channels-last",
         "sparsity": 0.8,
         "epochs": 1,
         "quantize": "ptq",
@@ -186,8 +187,9 @@ def test_a_wrong_lift_is_caught_and_named(folder, tmp_path, monkeypatch):
 
 def test_the_script_does_the_same(folder, tmp_path):
     script = Path(__file__).resolve().parent.parent / "scripts" / "convert.py"
+    data = ["--data", "data.py:load", "--layout", "channels-last"]
     result = subprocess.run(
-        [sys.executable, script, "net.py:Recurrent", "--data", "data.py:load", "--out", "o"],
+        [sys.executable, script, "net.py:Recurrent", *data, "--out", "o"],
         cwd=folder, capture_output=True, text=True, check=False, env={**os.environ},
     )  # fmt: skip
     assert result.returncode != 0

@@ -54,8 +54,9 @@ def convert(
         typer.Option(help="Input without the batch, for example 3x96x96; repeat for more."),
     ] = None,
     layout: Annotated[
-        str, typer.Option(help="Layout of your data: channels-last or channels-first.")
-    ] = "channels-last",
+        Optional[str],
+        typer.Option(help="Layout of your own data: channels-first (PyTorch's) or channels-last."),
+    ] = None,
     network_layout: Annotated[
         str, typer.Option(help="Layout the network takes: channels-first or channels-last.")
     ] = "channels-first",

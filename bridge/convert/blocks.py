@@ -13,7 +13,14 @@ import numpy as np
 
 from bridge.convert.lift.builder import Array
 from bridge.convert.options import ConvertOptions
-from bridge.convert.prune import finish, fresh_copy, kernel_of, steps_per_epoch, variable_of
+from bridge.convert.prune import (
+    finish,
+    fresh_copy,
+    keep_largest,
+    kernel_of,
+    steps_per_epoch,
+    variable_of,
+)
 from bridge.convert.quiet import quantizer_library, quiet, tensorflow
 from bridge.convert.train import Fit, Task, fit
 
@@ -28,6 +35,20 @@ def block_mask(kernel: Array, share: float, pattern: str) -> Array:
     keep[np.argsort(blocks, axis=None, kind="stable")[:drop]] = 0.0
     mask = np.repeat(keep.reshape(blocks.shape), 4, axis=-1)
     return np.ascontiguousarray(np.moveaxis(mask.reshape(moved.shape), -1, axis))
+
+
+def masked(kernel: Array, share: float, pattern: str) -> Array:
+    """A kernel pruned at once, in any pattern but whole filters."""
+    if pattern in ("1x4", "4x1"):
+        return kernel * block_mask(kernel, share, pattern)
+    if pattern != "2:4":
+        return keep_largest(kernel, share)
+    fours = np.abs(np.moveaxis(kernel, -2, -1)).reshape(-1, 4)
+    keep = np.zeros(fours.shape, np.float32)
+    np.put_along_axis(keep, np.argsort(-fours, axis=1, kind="stable")[:, :2], 1.0, axis=1)
+    moved = keep.reshape(np.moveaxis(kernel, -2, -1).shape)
+    pruned: Array = kernel * np.moveaxis(moved, -1, -2)
+    return pruned
 
 
 def prune_blocks(

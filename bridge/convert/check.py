@@ -101,6 +101,43 @@ def check_zeros(graph: Graph, targets: Mapping[str, float]) -> tuple[list[Proof]
     return proofs, shares
 
 
+def check_kept(graph: Graph, kernels: Mapping[str, Array]) -> Proof:
+    """Every weight that is zero in the pruned float network is zero in the file.
+
+    Args:
+        kernels: the float weights by layer name, as Keras lays them out.
+
+    Raises:
+        ProofError: naming the layer where zeros came back to life.
+    """
+    zeros = lost = 0
+    place = ""
+    for op, tensor in graph.weights():
+        layer = tensor.name.removesuffix("/weight")
+        kernel = kernels.get(layer)
+        if kernel is None or tensor.data is None:
+            continue
+        dead = _as_tflite(kernel, op.kind) == 0
+        revived = int((dead & (np.asarray(tensor.data).reshape(dead.shape) != 0)).sum())
+        zeros, lost = zeros + int(dead.sum()), lost + revived
+        place = place or (layer if revived else "")
+    detail = f"{zeros:,} zeros, each at its place" if not lost else ""
+    return held(
+        "zeros of pruned Keras in int8", lost, 0, "zeros lost", 0, layer=place, detail=detail
+    )
+
+
+def _as_tflite(kernel: Array, kind: str) -> Array:
+    """Keras weights in the order of a TFLite operator's weight tensor."""
+    if kind == "FULLY_CONNECTED":
+        return kernel.T
+    if kind == "DEPTHWISE_CONV_2D":  # [height, width, in, multiplier] → [1, height, width, out]
+        return kernel.reshape(1, *kernel.shape[:2], -1)
+    if kind == "TRANSPOSE_CONV":  # [height, width, out, in] → [out, height, width, in]
+        return kernel.transpose(2, 0, 1, 3)
+    return kernel.transpose(3, 0, 1, 2)
+
+
 def check_outputs(graph: Graph, outputs: Sequence[Array]) -> list[str]:
     """Sentences about outputs that never change or mostly sit at the ends of int8."""
     notes = []

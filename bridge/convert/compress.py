@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bridge.bundle import digest, write_atomic
-from bridge.convert import filters, names, prune, qat, quantize, tflm, train
-from bridge.convert.judge import npz
+from bridge.convert import filters, names, prune, qat, quantize, resume, tflm, train
 from bridge.convert.options import ConvertOptions
 from bridge.data import Array
 from bridge.errors import ModelError
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from bridge.convert.train import Task
 
 SEARCH_STEPS = 5
-STAGE_FILE = "stage.npz"
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def compress(
         ModelError: no sparsity keeps the accuracy that was asked for.
     """
     targets = prune.choose(lifted.model, options)
-    if options.pattern != "filter" and options.sparsity:
+    if any(target.sparsity for target in targets):
         _tell_gains(lifted.model, targets, options, ladder)
     for target in targets:
         if target.reason and options.sparsity:
@@ -72,9 +69,14 @@ def compress(
 def _tell_gains(
     model: Any, targets: list[prune.Target], options: ConvertOptions, ladder: Ladder
 ) -> None:
-    from bridge.convert.expected import expected
+    from bridge.convert.expected import expected, expected_smaller
 
-    for gain in expected(model, targets, options.core):
+    if options.pattern == "filter":
+        _, kept = filters.choose_filters(model, targets)
+        gains = expected_smaller(model, filters.shrink(model, kept), options.core)
+    else:
+        gains = expected(model, targets, options.pattern, options.core)
+    for gain in gains:
         ladder.note(f"{gain} on {options.core} (modelled)")
 
 
@@ -145,15 +147,24 @@ def _attempt(
     ladder: Ladder,
 ) -> Attempt:
     base, targets = pruning_base(lifted, options, ladder)
-    single = options.max_accuracy_drop is None
-    pruned = _resumed(base, bundle, "prune") if single else None
-    if pruned is None:
+    at = f"at-{options.sparsity:g}"
+    earlier = resume.taken_up(bundle, f"prune-{at}")
+    if earlier is None:
         pruned = prune_float(base, targets, task, options, ladder)
-        if single:
-            _keep(pruned, bundle, "prune")
+        resume.keep(bundle, f"prune-{at}", resume.weights_of(pruned))
     else:
+        pruned = resume.with_weights(base, earlier)
         ladder.progress.note("pruning was finished before: taken up")
-    model = quantize_int8(pruned, task, calibration, options, ladder)
+    earlier = resume.taken_up(bundle, f"quantize-{at}")
+    if earlier is None:
+        model = quantize_int8(pruned, task, calibration, options, ladder)
+        # Quantization-aware training goes on with the pruned weights.
+        arrays = {**resume.weights_of(pruned), "int8": np.frombuffer(model, np.uint8)}
+        resume.keep(bundle, f"quantize-{at}", arrays)
+    else:
+        model = earlier["int8"].tobytes()
+        pruned = resume.with_weights(base, earlier)
+        ladder.progress.note("quantization was finished before: taken up")
     return Attempt(pruned, targets, model, options)
 
 
@@ -231,29 +242,3 @@ def quantize_int8(
         told = ", ".join(f"{c.name} {c.snr_db:.1f} dB" for c in candidates)
         ladder.note(f"int8 ranges from {best.name}: signal to noise at the outputs {told}")
         return best.model
-
-
-def _keep(model: Any, bundle: BundleWriter, stage: str) -> None:
-    """Put a stage's weights beside the bundle's files, for an interrupted run to take up."""
-    arrays = {f"{i}": np.asarray(w) for i, w in enumerate(model.get_weights())}
-    content = npz(arrays)
-    write_atomic(bundle.path(STAGE_FILE), content)
-    bundle.finish_stage(stage, weights=digest(content))
-
-
-def _resumed(base: Any, bundle: BundleWriter, stage: str) -> Any:
-    """The model that an interrupted run left, or None."""
-    results, path = bundle.finished(stage), bundle.path(STAGE_FILE)
-    if results is None or not path.is_file() or digest(path.read_bytes()) != results["weights"]:
-        return None
-    with np.load(path, allow_pickle=False) as archive:
-        weights = [archive[str(i)] for i in range(len(archive.files))]
-    model = prune.fresh_copy(base)
-    model.set_weights(weights)
-    return model
-
-
-def forget_stages(bundle: BundleWriter) -> None:
-    """Remove what only an interrupted run would need."""
-    bundle.path(STAGE_FILE).unlink(missing_ok=True)
-    bundle.manifest["stages"] = {}

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bridge.convert.blocks import masked
 from bridge.convert.lift.builder import Array
-from bridge.convert.prune import Target, keep_largest, kernel_of
+from bridge.convert.prune import Target, kernel_of
 
 
 @dataclass(frozen=True)
@@ -43,34 +44,49 @@ class Gain:
         )
 
 
-def expected(model: Any, targets: Sequence[Target], core: str) -> list[Gain]:
-    """Modelled gains of every layer that is to be pruned, on plain C's kernels."""
-    from bridge.compile.choose import DENSE, candidates
+def expected(model: Any, targets: Sequence[Target], pattern: str, core: str) -> list[Gain]:
+    """Modelled gains of every layer that is to be pruned, on plain C's kernels.
 
+    Args:
+        pattern: which weights become zero together (see ``ConvertOptions``).
+    """
     gains = []
     for target in targets:
-        if not target.sparsity:
-            continue
         layer = model.get_layer(target.name)
-        if type(layer).__name__ not in ("Conv2D", "Dense"):
+        if not target.sparsity or not _planned(layer):
             continue
         kernel = kernel_of(layer)
-        plain = _weighted(layer, kernel, core)
-        pruned = _weighted(layer, keep_largest(kernel, target.sparsity), core)
-        dense = min((c for c in candidates(plain) if c.format in DENSE), key=lambda c: c.cycles)
-        best = min(candidates(pruned), key=lambda c: c.cycles)
-        gains.append(
-            Gain(
-                target.name,
-                target.sparsity,
-                dense.cycles,
-                best.cycles,
-                dense.bytes,
-                best.bytes,
-                best.format,
-            )
-        )
+        pruned = masked(kernel, target.sparsity, pattern)
+        before, after = (_weighted(layer, k, core) for k in (kernel, pruned))
+        gains.append(_gain(target.name, target.sparsity, before, after))
     return gains
+
+
+def expected_smaller(model: Any, smaller: Any, core: str) -> list[Gain]:
+    """The same where whole filters were removed: each layer that lost filters or inputs."""
+    gains = []
+    for layer in smaller.layers:
+        if not _planned(layer):
+            continue
+        old = model.get_layer(layer.name)
+        share = 1 - kernel_of(layer).size / kernel_of(old).size
+        if share:
+            before = _weighted(old, kernel_of(old), core)
+            gains.append(_gain(layer.name, share, before, _weighted(layer, kernel_of(layer), core)))
+    return gains
+
+
+def _planned(layer: Any) -> bool:
+    """Whether the planner chooses among formats for such a layer."""
+    return type(layer).__name__ in ("Conv2D", "Dense")
+
+
+def _gain(name: str, sparsity: float, before: Any, after: Any) -> Gain:
+    from bridge.compile.choose import DENSE, candidates
+
+    dense = min((c for c in candidates(before) if c.format in DENSE), key=lambda c: c.cycles)
+    best = min(candidates(after), key=lambda c: c.cycles)
+    return Gain(name, sparsity, dense.cycles, best.cycles, dense.bytes, best.bytes, best.format)
 
 
 def _weighted(layer: Any, kernel: Array, core: str) -> Any:

@@ -65,6 +65,8 @@ def judge(
         wanted = {t.name: t.sparsity for t in targets if t.sparsity}
         ladder.proofs.extend(_pruned_zeros(pruned, wanted))
         zeros, shares = check.check_zeros(graph, wanted)
+        kernels = {layer.name: kernel_of(layer) for layer in weighted_layers(pruned)}
+        ladder.prove(check.check_kept(graph, kernels))
         if zeros:
             worst = min(zeros, key=lambda p: p.statistic - p.bound)
             ladder.proofs.extend(z for z in zeros if z is not worst)
@@ -163,25 +165,26 @@ def _agreement(
     from bridge.convert.train import predict
 
     reference = predict(pruned, floats)
-    worst = 0.0
+    worst, allowed = 0.0, FOLLOWS
     ours = tflm.dequantize_outputs(graph, expected)
     for index, got, want in zip(graph.outputs, ours, reference, strict=True):
         q = graph.tensor(index).quantization
         noise = float(np.sqrt(np.square(got.reshape(want.shape) - want).mean()))
-        signal = float(np.std(want))
-        if q is None or noise > q.scale:
-            worst = max(worst, min(noise / max(signal, 1e-12), 1e9))
-    lost = [f.name for f in fidelity if f.snr_db < -20 * np.log10(FOLLOWS)]
+        signal = max(float(np.std(want)), 1e-12)
+        bound = max(FOLLOWS, q.scale / signal) if q is not None else FOLLOWS
+        if noise / signal / bound >= worst / allowed:
+            worst, allowed = noise / signal, bound
+    failed = worst > allowed
+    lost = [f for f in fidelity if failed and f.snr_db < -20 * np.log10(FOLLOWS)]
     return held(
         "int8 on TFLM follows pruned Keras",
-        worst,
-        FOLLOWS,
+        min(worst, 1e9),
+        min(allowed, 1e9),
         "noise / signal (rms)",
         len(floats[0]),
-        layer=lost[0] if lost and worst > FOLLOWS else "",
-        detail="calibrate with data like the real one, or use --quantize qat"
-        if worst > FOLLOWS
-        else "",
+        layer=lost[0].name if lost else "",
+        place=lost[0] if lost else "",
+        detail="calibrate with data like the real one, or use --quantize qat" if failed else "",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridge.emulate.cores import core
 from bridge.errors import InputError
 
 PATTERNS = ("unstructured", "2:4", "1x4", "4x1", "filter")
@@ -27,7 +28,8 @@ class ConvertOptions:
         args: constructor arguments of the class, by name (``{"classes": 6}``).
         input_shapes: one shape per input without the batch, as the network takes it
             (``((3, 96, 96),)``); None: from the data.
-        layout: of the user's own data arrays, ``channels-last`` or ``channels-first``.
+        layout: of the user's own data arrays, ``channels-last`` or ``channels-first``; None
+            where samples are flat, the data says it, or none are the user's own.
         network_layout: what the network's inputs look like, PyTorch's ``channels-first`` or
             ``channels-last``.
         sparsity: share of zeros to reach in every pruned weight tensor, 0 … 0.99; 0 prunes
@@ -59,7 +61,7 @@ class ConvertOptions:
     data: str | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
     input_shapes: tuple[tuple[int, ...], ...] | None = None
-    layout: str = "channels-last"
+    layout: str | None = None
     network_layout: str = "channels-first"
     sparsity: float = 0.9
     layer_sparsity: Mapping[str, float] = field(default_factory=dict)
@@ -91,19 +93,27 @@ class ConvertOptions:
             ("schedule", self.schedule, SCHEDULES),
             ("quantization", self.quantize, ("ptq", "qat")),
             ("network layout", self.network_layout, ("channels-first", "channels-last")),
-            ("layout", self.layout, ("channels-first", "channels-last")),
+            ("layout", self.layout, (None, "channels-first", "channels-last")),
         ):
             if value not in known:
-                raise InputError(f"unknown {name} {value!r}", hint=f"one of {', '.join(known)}")
+                raise InputError(
+                    f"unknown {name} {value!r}", hint=f"one of {', '.join(filter(None, known))}"
+                )
         if self.epochs < 0 or self.batch_size < 1 or self.samples < 1:
-            raise InputError("epochs, batch size and samples can't be negative")
+            raise InputError(
+                "epochs, batch size and samples can't be negative", hint="only epochs may be 0"
+            )
         if self.pattern == "2:4" and self.sparsity not in (0.0, 0.5, 0.9):
             raise InputError(
                 f"the pattern 2:4 always has sparsity 0.5, not {self.sparsity}",
                 hint="leave --sparsity out",
             )
+        core(self.core)
         if self.max_accuracy_drop is not None and not 0 <= self.max_accuracy_drop < 1:
-            raise InputError("--max-accuracy-drop is a share between 0 and 1, for example 0.01")
+            raise InputError(
+                f"--max-accuracy-drop is {self.max_accuracy_drop}, not a share between 0 and 1",
+                hint="0.01 allows one percent point less accuracy",
+            )
 
     @property
     def target(self) -> float:
@@ -179,6 +189,12 @@ class Fidelity:
     high: float
     saturated: float
     constant: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name!r} has {self.snr_db:.1f} dB signal to noise over {self.low:.3g} … "
+            f"{self.high:.3g}, {self.saturated:.1%} of its int8 values at the ends"
+        )
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from bridge.convert import locate
 from bridge.convert.export import batch_is_free
 from bridge.convert.lift.builder import Array
 from bridge.convert.lift.lower import Lifted, to_logical
@@ -33,14 +35,28 @@ def relative_difference(a: Sequence[Array], b: Sequence[Array]) -> float:
     return worst
 
 
-def held(rung: str, statistic: float, bound: float, unit: str, samples: int, **more: Any) -> Proof:
-    """A rung that must pass: raises where it doesn't."""
+def held(
+    rung: str,
+    statistic: float,
+    bound: float,
+    unit: str,
+    samples: int,
+    *,
+    place: object = "",
+    **more: Any,
+) -> Proof:
+    """A rung that must pass: raises where it doesn't.
+
+    Args:
+        place: statistics of the layer where it fails, for the error.
+    """
     passed = statistic <= bound
     proof = Proof(rung, passed, statistic, bound, unit, samples, **more)
     if not passed:
         raise ProofError(
             rung,
-            f"{statistic:.3g} {unit}, allowed {bound:.3g}, over {samples} samples",
+            f"{statistic:.3g} {unit}, allowed {bound:.3g}, over {samples} samples"
+            + (f"; {place}" if place else ""),
             layer=proof.layer,
             hint=proof.detail
             or "this is a defect of the bridge or of the converter underneath; nothing was written",
@@ -129,43 +145,6 @@ def run_lifted(lifted: Lifted, inputs: Sequence[Array], model: Any = None) -> li
     return result
 
 
-def first_difference(
-    lifted: Lifted, onnx_model: Any, inputs: Sequence[Array], bound: float = FLOAT_BOUND
-) -> tuple[str, float]:
-    """The first layer whose output differs from ONNX Runtime's by more than a bound.
-
-    Returns:
-        its name (empty where none does) and its relative difference.
-    """
-    from bridge.convert.quiet import tensorflow
-
-    _, keras = tensorflow()
-    layers = [n for n in lifted.made if not isinstance(_layer(lifted, n), keras.layers.InputLayer)]
-    probe = keras.Model(lifted.model.inputs, [lifted.made[n][1].tensor for n in layers])
-    ours = run_keras(probe, lifted.to_physical(inputs))
-    known = {o for node in onnx_model.graph.node for o in node.output}
-    names = [lifted.made[n][0] for n in layers]
-    theirs = dict(
-        zip(
-            [n for n in names if n in known],
-            run_onnx(onnx_model, inputs, [n for n in names if n in known]),
-            strict=True,
-        )
-    )
-    for layer, name, value in zip(layers, names, ours, strict=True):
-        if name not in theirs:
-            continue
-        mine = to_logical(lifted.made[layer][1], value)
-        difference = relative_difference([mine.reshape(theirs[name].shape)], [theirs[name]])
-        if difference > bound:
-            return layer, difference
-    return "", 0.0
-
-
-def _layer(lifted: Lifted, name: str) -> Any:
-    return lifted.model.get_layer(name)
-
-
 def own_rounding(network: Any, inputs: Sequence[Array]) -> float:
     """How far a network's float32 outputs are from its float64 ones, of the output range.
 
@@ -200,38 +179,53 @@ def widened(statistic: float, rounding: Callable[[], float] | None) -> tuple[flo
 
 
 def prove_lift(
-    run_reference: Callable[[Sequence[Array]], list[Array]] | None,
+    network: Any,
     onnx_model: Any,
     lifted: Lifted,
     inputs: Sequence[Array],
-    rounding: Callable[[], float] | None = None,
+    reference: Sequence[Array] | None = None,
 ) -> list[Proof]:
     """PyTorch = ONNX Runtime = lifted Keras, on the same samples.
 
     Args:
-        run_reference: PyTorch; None compares with ONNX Runtime only.
-        rounding: measures the network's own float32 rounding, when it matters.
+        network: the PyTorch module or exported program; None compares with ONNX Runtime only.
+        reference: its outputs, where they are known already.
 
     Raises:
         ProofError: naming the layer where the difference first exceeds the bound.
     """
     unit, count = "of output range", len(inputs[0])
     proofs = []
-    reference = onnx_outputs = run_onnx(onnx_model, inputs)
-    if run_reference is not None:
-        reference = run_reference(inputs)
+    onnx_outputs = run_onnx(onnx_model, inputs)
+    rounding = None
+    against = "ONNX Runtime"
+    if network is None:
+        reference = onnx_outputs
+    else:
+        against = "PyTorch"
+        if reference is None:
+            reference = run_torch(network, inputs)
+        if batch_is_free(onnx_model):
+            rounding = partial(own_rounding, network, inputs)
         statistic = relative_difference(onnx_outputs, reference)
         bound, why = widened(statistic, rounding)
-        proofs.append(held("ONNX Runtime = PyTorch", statistic, bound, unit, count, detail=why))
+        failed = None if statistic <= bound else locate.in_onnx(network, onnx_model, inputs, bound)
+        proofs.append(
+            _held_at(failed, "ONNX Runtime = PyTorch", statistic, bound, unit, count, detail=why)
+        )
     statistic = relative_difference(run_lifted(lifted, inputs), reference)
     bound, detail = widened(statistic, rounding)
-    layer = ""
+    failed = None
     if not statistic <= bound:
-        layer, _ = first_difference(lifted, onnx_model, inputs, bound)
+        failed = locate.in_keras(lifted, onnx_model, inputs, bound)
     elif count > 1 and min(float(np.abs(r - r[:1]).max(initial=0.0)) for r in reference) == 0.0:
         detail = "an output never changes on these samples, so they prove little about it"
-    against = "PyTorch" if run_reference is not None else "ONNX Runtime"
-    proofs.append(
-        held(f"lifted Keras = {against}", statistic, bound, unit, count, layer=layer, detail=detail)
-    )
+    rung = f"lifted Keras = {against}"
+    proofs.append(_held_at(failed, rung, statistic, bound, unit, count, detail=detail))
     return proofs
+
+
+def _held_at(failed: locate.Place | None, *rung: Any, detail: str) -> Proof:
+    """:func:`held`, with the layer that it fails at."""
+    layer = failed.layer if failed else ""
+    return held(*rung, place=failed or "", layer=layer, detail=detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -79,7 +80,8 @@ def convert(options: ConvertOptions, bundle: BundleWriter, progress: Progress) -
     Raises:
         BridgeError: one of :mod:`bridge.errors`; nothing is committed then.
     """
-    from bridge.convert.compress import compress, forget_stages
+    from bridge.convert import resume
+    from bridge.convert.compress import compress
     from bridge.convert.judge import judge
 
     ladder = Ladder(progress, [], [])
@@ -94,7 +96,7 @@ def convert(options: ConvertOptions, bundle: BundleWriter, progress: Progress) -
     lifted, task, calibration = ready.lifted, ready.task, ready.calibration
     attempt = compress(lifted, task, calibration, options, bundle, ladder)
     result = judge(source, data, task, lifted, attempt, calibration, options, bundle, ladder)
-    forget_stages(bundle)
+    resume.forget(bundle)
     return result
 
 
@@ -141,10 +143,21 @@ def _data(options: ConvertOptions, source: Source) -> Dataset | None:
     name = options.data or source.data
     if name is None:
         return None
+    _seed(options.seed)
     data = load(name, layout=options.layout)
     if not len(data.train_inputs[0]) or not len(data.test_inputs[0]):
         raise DataError(f"the data set {data.name} is empty", hint="give at least one sample")
     return data
+
+
+def _seed(seed: int) -> None:
+    """Seed what a user's function or a shuffling DataLoader may draw from."""
+    import random
+
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
 
 
 def _first_training(
@@ -188,7 +201,7 @@ def _lift(
 ) -> Lifted:
     from bridge.convert.export import batch_is_free
     from bridge.convert.lift.lower import lift
-    from bridge.convert.prove import one_by_one, own_rounding, prove_lift, run_onnx, run_torch
+    from bridge.convert.prove import one_by_one, prove_lift, run_onnx, run_torch
     from bridge.convert.witness import testify
 
     with ladder.progress.stage("lift into trainable Keras layers"):
@@ -197,25 +210,18 @@ def _lift(
             ladder.note("without --data the proofs use random inputs")
         for note in lifted.notes:
             ladder.note(note)
-        run_reference = None
         free = batch_is_free(onnx_model)
+        outputs = None
         if reference is not None:
             torch_run = partial(run_torch, reference)
             outputs = torch_run(inputs) if free else one_by_one(torch_run, inputs)
-
-            def run_reference(_: Sequence[Array]) -> list[Array]:
-                return outputs
-
-        rounding = (
-            None if reference is None or not free else partial(own_rounding, reference, inputs)
-        )
-        ladder.prove(*prove_lift(run_reference, onnx_model, lifted, inputs, rounding))
+        ladder.prove(*prove_lift(reference, onnx_model, lifted, inputs, outputs))
     if options.onnx2tf and not free:
         # With a fixed batch onnx2tf would try to download sample pictures.
         ladder.note("the network takes one sample at a time: onnx2tf is not asked")
     elif options.onnx2tf:
         with ladder.progress.stage("ask onnx2tf as a witness"):
-            told = outputs if reference is not None else run_onnx(onnx_model, inputs)
+            told = run_onnx(onnx_model, inputs) if outputs is None else outputs
             ladder.prove(testify(onnx_model, inputs, told))
     return lifted
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.bundle import BundleWriter
+from bridge.bundle import Bundle, BundleWriter
 from bridge.convert import ConvertOptions, convert, tflm
 from bridge.convert.options import ConvertResult
 from bridge.errors import ModelError, UnsupportedOperator
@@ -96,19 +96,15 @@ def test_filters_are_really_removed(tmp_path: Path) -> None:
 
 
 def test_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bridge.convert import quantize
+    """Cut while it quantizes, then while it proves: each time the previous bundle stays whole."""
+    from bridge.convert import judge, quantize
 
     options = ConvertOptions("lenet5", epochs=1, max_train=300, quantize="ptq", onnx2tf=False)
     whole, first = run(options, tmp_path / "whole")
-
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(quantize, "candidates", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run(options, tmp_path / "cut")
-    assert not (tmp_path / "cut").exists()
+    out = tmp_path / "cut"
+    previous = BundleWriter(out, "another key")
+    previous.write("model_int8.tflite", b"the previous one")
+    previous.commit()
 
     class Words(Silent):
         said: list[str] = []  # noqa: RUF012
@@ -116,14 +112,24 @@ def test_interrupted_run_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
         def note(self, text: str) -> None:
             self.said.append(text)
 
-    bundle = BundleWriter(tmp_path / "cut", "key")
-    words = Words()
-    convert(options, bundle, words)
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for module, function in ((quantize, "candidates"), (judge, "judge")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, function, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                convert(options, BundleWriter(out, "key"), Words())
+        Bundle.open(out)  # holds every file against its hash
+        assert (out / "model_int8.tflite").read_bytes() == b"the previous one"
+    bundle = BundleWriter(out, "key")
+    convert(options, bundle, Words())
     bundle.commit()
-    assert "pruning was finished before: taken up" in words.said
+    assert Words.said.count("pruning was finished before: taken up") == 2
+    assert Words.said.count("quantization was finished before: taken up") == 1
     names = ("model_int8.tflite", "samples.npz")
-    assert all((first / n).read_bytes() == (tmp_path / "cut" / n).read_bytes() for n in names)
-    assert not (tmp_path / "cut" / "stage.npz").exists()
+    assert all((first / n).read_bytes() == (out / n).read_bytes() for n in names)
+    assert not list(out.glob("stage*"))
     assert whole.metrics
 
 

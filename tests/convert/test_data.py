@@ -10,14 +10,15 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from bridge import data
-from bridge.errors import DataError
+from bridge.data_user import from_user
+from bridge.errors import DataError, InputError
 
 X = np.arange(20 * 3 * 4 * 5, dtype=np.float32).reshape(20, 3, 4, 5)
 Y = np.arange(20) % 4
 
 
-def user(value: Any, layout: str = "channels-first") -> data.Dataset:
-    return data.from_user(value, name="mine", layout=layout)
+def user(value: Any, layout: str | None = "channels-first") -> data.Dataset:
+    return from_user(value, name="mine", layout=layout)
 
 
 def test_arrays_channels_first_become_last() -> None:
@@ -30,6 +31,17 @@ def test_arrays_channels_first_become_last() -> None:
 def test_channels_last_stay() -> None:
     d = user((X, Y, X[:5], Y[:5]), layout="channels-last")
     assert np.array_equal(d.train_inputs[0], X)
+
+
+def test_layout_is_stated_never_guessed() -> None:
+    with pytest.raises(DataError, match="samples of 3×4×5, and nothing says") as caught:
+        user((X, Y, X, Y), layout=None)
+    assert "--layout channels-first" in caught.value.hint
+    stated = user({"x_train": X, "y_train": Y, "layout": "channels-first"}, layout=None)
+    assert stated.train_inputs[0].shape == (16, 4, 5, 3)
+    assert user((X.reshape(20, 60), Y, X[:5].reshape(5, 60), Y[:5]), layout=None).task
+    with pytest.raises(InputError, match="NHWC"):
+        user({"x_train": X, "layout": "NHWC"})
 
 
 def test_dataset_and_loader_agree() -> None:

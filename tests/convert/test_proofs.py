@@ -27,7 +27,7 @@ def residual():
 
 def test_ladder_holds(residual) -> None:
     network, model, inputs = residual
-    proofs = prove_lift(lambda x: run_torch(network, x), model, lift(model), inputs)
+    proofs = prove_lift(network, model, lift(model), inputs)
     assert [p.rung for p in proofs] == ["ONNX Runtime = PyTorch", "lifted Keras = PyTorch"]
     assert all(p.passed and p.samples == 4 for p in proofs)
 
@@ -40,8 +40,10 @@ def test_corrupted_weight_names_its_layer(residual) -> None:
     kernel[0, 0, 0, 0] += 0.01
     layer.set_weights([kernel, bias])
     with pytest.raises(ProofError, match="lifted Keras = PyTorch") as caught:
-        prove_lift(lambda x: run_torch(network, x), model, lifted, inputs)
+        prove_lift(network, model, lifted, inputs)
     assert caught.value.layer == "b"
+    assert "'b' differs by" in str(caught.value)
+    assert "in the mean" in str(caught.value)
 
 
 def test_onnx_that_differs_from_pytorch_fails(residual) -> None:
@@ -49,8 +51,10 @@ def test_onnx_that_differs_from_pytorch_fails(residual) -> None:
     with torch.no_grad():
         network.head.bias[0] += 0.01
     try:
-        with pytest.raises(ProofError, match="ONNX Runtime = PyTorch"):
-            prove_lift(lambda x: run_torch(network, x), model, lift(model), inputs)
+        with pytest.raises(ProofError, match="ONNX Runtime = PyTorch") as caught:
+            prove_lift(network, model, lift(model), inputs)
+        assert caught.value.layer == "head"
+        assert "'head' differs by" in str(caught.value)
     finally:
         with torch.no_grad():
             network.head.bias[0] -= 0.01

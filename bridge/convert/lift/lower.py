@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,7 +205,13 @@ def _nodes(b: Builder, graph: Any) -> list[Node]:
             b.env[item.output[0]] = _constant(attributes)
             continue
         nodes.append(
-            Node(item.op_type, _name(item, b), tuple(item.input), tuple(item.output), attributes)
+            Node(
+                item.op_type,
+                name_of(item, b.env),
+                tuple(item.input),
+                tuple(item.output),
+                attributes,
+            )
         )
     return fold(b, nodes, {o.name for o in graph.output})
 
@@ -225,10 +231,14 @@ def _constant(attributes: dict[str, Any]) -> Array:
     return np.asarray(value, np.float32) if isinstance(value, float) else np.asarray(value)
 
 
-def _name(item: Any, b: Builder) -> str:
-    """The module's path in PyTorch: from the weight's name, else from the exporter's scopes."""
+def name_of(item: Any, constants: Container[str]) -> str:
+    """An ONNX node's module path in PyTorch: from its weight's name, else the exporter's scopes.
+
+    Args:
+        constants: the names of constant values.
+    """
     for source in item.input[1:]:
-        if source in b.env and source.endswith((".weight", ".bias")):
+        if source in constants and source.endswith((".weight", ".bias")):
             return _clean(source.rpartition(".")[0])
     scopes = {p.key: p.value for p in item.metadata_props}.get("pkg.torch.onnx.name_scopes", "")
     paths = re.findall(r"'([^']*)'", scopes)

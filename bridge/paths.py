@@ -18,3 +18,10 @@ def cache_folder() -> Path:
     """A per-user folder for what is built once and used again (the counting plugin)."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "tflm-bridge"
+
+
+def licence_text() -> str:
+    """The licence that the project, and all C in a package, is under."""
+    installed = _PACKAGE / "_data" / "LICENSE"
+    file = installed if installed.is_file() else _PACKAGE.parent / "LICENSE"
+    return file.read_text()

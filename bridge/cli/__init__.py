@@ -15,6 +15,7 @@ from bridge.cli.bench_kernels import bench_kernels
 from bridge.cli.compress import compress
 from bridge.cli.convert import convert
 from bridge.cli.doctor import doctor
+from bridge.cli.export import export
 from bridge.errors import BridgeError
 
 
@@ -57,6 +58,7 @@ def _main(
 
 app.command()(convert)
 app.command()(compress)
+app.command()(export)
 app.command()(bench)
 app.command("bench kernels")(bench_kernels)
 app.command()(doctor)

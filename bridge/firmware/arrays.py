@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,41 @@ def package_arrays(
         ModelError: an input or output has a type that C settings can't express.
         UnsupportedOperator: TFLM lacks an operator.
     """
+    return {
+        **model_data(model_bytes, prefix),
+        **vector_files(
+            graph,
+            samples_inputs,
+            samples_expected,
+            prefix,
+            arena_bytes,
+            decompression_bytes=decompression_bytes,
+        ),
+        f"{prefix}_resolver.h": resolver_header(graph, prefix),
+    }
+
+
+TFLM_ARENA = (
+    "what TFLite Micro needs on a 64-bit host, found by search, and a bound of CMSIS-NN's scratch "
+    "memory; interpreter.arena_used_bytes() tells on the target how much is used"
+)
+"""How ``target_arena_bytes`` finds its number, for a comment."""
+
+
+def vector_files(
+    graph: Graph,
+    samples_inputs: Array | Sequence[Array],
+    samples_expected: Array | Sequence[Array],
+    prefix: str,
+    arena_bytes: int,
+    arena_note: str = TFLM_ARENA,
+    decompression_bytes: int = 0,
+) -> Mapping[str, str]:
+    """Settings and test vectors alone, for any runtime: see :func:`package_arrays`.
+
+    Args:
+        arena_note: how the arena's size was found, in one sentence without a full stop.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", prefix):
         raise InputError(
             f"{prefix!r} can't start C names", hint="use small letters, digits, underscores"
@@ -93,6 +129,7 @@ def package_arrays(
     values = {
         "prefix": prefix,
         "arena_bytes": arena_bytes,
+        "arena_note": textwrap.wrap(f"Bytes, 16-byte aligned: {arena_note}.", 95),
         "decompression_bytes": decompression_bytes,
         "inputs": inputs,
         "outputs": outputs,
@@ -101,11 +138,10 @@ def package_arrays(
         "count": count.pop(),
     }
     templates = environment("bridge.firmware")
-    files = dict(model_data(model_bytes, prefix))
-    for name in ("settings.h", "test_vectors.h", "test_vectors.c"):
-        files[f"{prefix}_{name}"] = templates.get_template(f"{name}.j2").render(values)
-    files[f"{prefix}_resolver.h"] = resolver_header(graph, prefix)
-    return files
+    return {
+        f"{prefix}_{name}": templates.get_template(f"{name}.j2").render(values)
+        for name in ("settings.h", "test_vectors.h", "test_vectors.c")
+    }
 
 
 def model_data(model_bytes: bytes, prefix: str = "model") -> Mapping[str, str]:

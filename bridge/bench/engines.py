@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.bench import measure
+from bridge.bench.measure import Limits
 from bridge.bench.row import Row
 from bridge.bench.subject import Samples, Subject, subject
 from bridge.bench.table import baseline_of
@@ -45,6 +46,8 @@ def run_bench(
     tflm_root: Path | None = None,
     limit: int | None = None,
     timeout: float = 600,
+    flash: int | None = None,
+    ram: int | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
     """Run every engine on every core over the bundle's samples.
@@ -56,6 +59,8 @@ def run_bench(
         tflm_root: a built TFLM tree; ``TFLM_ROOT`` in the environment where left out.
         limit: run only the first so many samples.
         timeout: seconds that one emulated run may take.
+        flash: bytes that weights and tables of ``c-sparse`` may take; it chooses formats for it.
+        ram: bytes that its activations and scratch may take.
         progress: told what runs.
 
     Returns:
@@ -70,6 +75,7 @@ def run_bench(
         tflm_root = Path(os.environ["TFLM_ROOT"])
     watch: Progress = progress or Silent()
     what = subject(bundle, limit=limit)
+    limits = Limits(timeout, flash, ram)
     rows = []
     for core in cores:
         for engine in engines:
@@ -78,7 +84,7 @@ def run_bench(
                 continue
             try:
                 with watch.stage(f"{engine} on {place}"):
-                    rows.append(_run(engine, core, what, tflm_root, timeout))
+                    rows.append(_run(engine, core, what, tflm_root, limits))
             except (BridgeError, OSError, subprocess.SubprocessError) as error:
                 rows.append(Row(what.name, engine, place, note=str(error)))
     return [_with_baseline(row, rows) for row in rows]
@@ -90,13 +96,13 @@ def _check_names(kind: str, given: Sequence[str], known: Sequence[str]) -> None:
             raise InputError(f"unknown {kind} {name!r}", hint=f"one of: {', '.join(known)}")
 
 
-def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, timeout: float) -> Row:
+def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, limits: Limits) -> Row:
     if engine == "tflm-host":
         return measure.tflm_host(what)
     with tempfile.TemporaryDirectory(prefix="tflm-bridge-") as folder:
         if engine.startswith("c-"):
-            return measure.plain_c(engine, core, what, Path(folder), timeout)
-        return _INTERPRETED[engine](core, what, Path(folder), tflm_root, timeout)
+            return measure.plain_c(engine, core, what, Path(folder), limits)
+        return _INTERPRETED[engine](core, what, Path(folder), tflm_root, limits)
 
 
 _INTERPRETED = {

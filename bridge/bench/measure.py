@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
 
 Layer = tuple[str, str, str]
 """A layer's name, its kind of operator and, where known, the function that runs it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a row may take.
+
+    Attributes:
+        seconds: of wall time, for one emulated run.
+        flash: bytes for weights and tables, where the engine chooses its formats (``c-sparse``).
+        ram: bytes for activations and scratch, likewise.
+    """
+
+    seconds: float = 600
+    flash: int | None = None
+    ram: int | None = None
 
 
 def tflm_host(what: Subject) -> Row:
@@ -34,12 +50,19 @@ def tflm_host(what: Subject) -> Row:
     )
 
 
-def plain_c(engine: str, core: str, what: Subject, folder: Path, timeout: float) -> Row:
-    """An engine without interpreter: ``c-dense``, ``c-sparse`` or ``c-float``."""
+def plain_c(engine: str, core: str, what: Subject, folder: Path, limits: Limits) -> Row:
+    """An engine without interpreter: ``c-dense``, ``c-sparse`` or ``c-float``.
+
+    Raises:
+        InputError: ``c-sparse`` can't keep to its budgets.
+    """
     from bridge.compile import compile_graph
     from bridge.firmware.build import build_c
 
-    program = compile_graph(what.graph, engine=engine, core=core)
+    flash, ram = (limits.flash, limits.ram) if engine == "c-sparse" else (None, None)
+    program = compile_graph(what.graph, engine=engine, core=core, flash=flash, ram=ram)
+    budgets = (("flash", flash), ("ram", ram))
+    kept = [f"{size:,} bytes of {name}" for name, size in budgets if size is not None]
     firmware = build_c(program, core, folder / "run")
     # TFLM keeps inputs and outputs in its arena; here the caller holds them. Count them too.
     io_bytes = sum(what.graph.tensor(i).bytes for i in (*what.graph.inputs, *what.graph.outputs))
@@ -48,24 +71,25 @@ def plain_c(engine: str, core: str, what: Subject, folder: Path, timeout: float)
         what,
         firmware,
         folder,
-        timeout,
+        limits,
         arena=program.arena_bytes - program.scratch_bytes + io_bytes,
         scratch=program.scratch_bytes,
         layers=[(plan.name, plan.kind, plan.kernel) for plan in program.layers if plan.kernel],
+        note=f"formats chosen within {' and '.join(kept)}" if kept else "",
     )
 
 
-def tflm(core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout: float) -> Row:
+def tflm(core: str, what: Subject, folder: Path, tflm_root: Path | None, limits: Limits) -> Row:
     """Stock TFLM with the kernels that its library holds."""
     from bridge.firmware.build_tflm import build_tflm
 
     firmware = build_tflm(what.model, what.graph, core, folder / "run", need_root(tflm_root))
     note = "the smallest arena that works, kernel scratch included"
-    return _row("tflm", what, firmware, folder, timeout, layers=_operators(what.graph), note=note)
+    return _row("tflm", what, firmware, folder, limits, layers=_operators(what.graph), note=note)
 
 
 def tflm_decode(
-    core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout: float
+    core: str, what: Subject, folder: Path, tflm_root: Path | None, limits: Limits
 ) -> Row:
     """Stock TFLM with weights that its DECODE operator rebuilds in the arena, layer by layer.
 
@@ -87,11 +111,11 @@ def tflm_decode(
         f"file {made.bytes_before:,} → {len(made.model):,} bytes; the smallest arena that works, "
         f"with up to {made.decompression_bytes:,} bytes of decoded weights at a time in it"
     )
-    return _row("tflm-decode", what, firmware, folder, timeout, layers=_operators(graph), note=note)
+    return _row("tflm-decode", what, firmware, folder, limits, layers=_operators(graph), note=note)
 
 
 def tflm_sparse(
-    core: str, what: Subject, folder: Path, tflm_root: Path | None, timeout: float
+    core: str, what: Subject, folder: Path, tflm_root: Path | None, limits: Limits
 ) -> Row:
     """TFLM with our kernels registered for the layers that gain from them."""
     from bridge.compile.registrations import register_layers
@@ -106,7 +130,7 @@ def tflm_sparse(
         what,
         firmware,
         folder,
-        timeout,
+        limits,
         layers=[(o.name, o.kind, kernels.get(o.name, "")) for o in what.graph.operators],
         note=f"our kernels run {len(found.layers)} of {len(what.graph.operators)} operators",
     )
@@ -135,7 +159,7 @@ def _row(
     what: Subject,
     firmware: Firmware,
     folder: Path,
-    timeout: float,
+    limits: Limits,
     *,
     layers: Sequence[Layer],
     arena: int | None = None,
@@ -149,7 +173,7 @@ def _row(
         what: network and samples.
         firmware: as built.
         folder: for further builds.
-        timeout: seconds that one emulated run may take.
+        limits: what a run may take.
         layers: what runs, in execution order.
         arena: bytes; the firmware's own figure where left out.
         scratch: bytes beside the arena.
@@ -160,10 +184,10 @@ def _row(
     from bridge.firmware.size import measure
 
     core, inputs = firmware.core, what.samples.inputs
-    result = run(firmware.elf, core, inputs=inputs.tobytes(), timeout=timeout)
+    result = run(firmware.elf, core, inputs=inputs.tobytes(), timeout=limits.seconds)
     outputs = what.samples.outputs(result.outputs)
     sizes = measure(firmware.elf, build_empty(core, folder / "empty").elf)
-    traced = run(build_traced(firmware), core, inputs=inputs[:1].tobytes(), timeout=timeout)
+    traced = run(build_traced(firmware), core, inputs=inputs[:1].tobytes(), timeout=limits.seconds)
     return Row(
         what.name,
         engine,

@@ -28,6 +28,13 @@ def bench(
         Optional[int], typer.Option(min=1, help="Run only the first so many samples.")
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that one emulated run may take.")] = 600,
+    flash: Annotated[
+        Optional[int],
+        typer.Option(min=0, help="Bytes for weights and tables: c-sparse chooses formats for it."),
+    ] = None,
+    ram: Annotated[
+        Optional[int], typer.Option(min=0, help="Bytes for activations and scratch, likewise.")
+    ] = None,
     json_file: Annotated[
         Optional[Path], typer.Option("--json", help="Write the rows as JSON.")
     ] = None,
@@ -49,6 +56,8 @@ def bench(
         tflm_root=tflm_root,
         limit=limit,
         timeout=timeout,
+        flash=flash,
+        ram=ram,
         progress=Terminal(),
     )
     opened = record_bench(opened, rows)
@@ -56,6 +65,9 @@ def bench(
     console.print(comparison(rows, title=f"{opened.manifest.get('model')}: {bundle}"))
     console.print(LEGEND, style="dim", highlight=False)
     console.print(boards(rows))
+    for row in rows:
+        if row.ran and row.note:
+            console.print(f"{row.engine} on {row.core}: {row.note}", style="dim", highlight=False)
     for row in rows:
         if row.kernels:
             console.print(

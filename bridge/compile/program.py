@@ -18,6 +18,7 @@ class LayerPlan:
         macs: dense multiply-accumulates of one inference.
         sparsity: share of zero weights, 0 to 1.
         weight_bytes: weights, biases and per-channel tables as stored.
+        cycles: modelled by the planner, of one inference; None where no format was chosen.
         reason: why this kernel was chosen.
     """
 
@@ -28,6 +29,7 @@ class LayerPlan:
     macs: int = 0
     sparsity: float = 0.0
     weight_bytes: int = 0
+    cycles: float | None = None
     reason: str = ""
 
 

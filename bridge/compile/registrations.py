@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.compile.choose import DSP_CORES
+from bridge.compile.cmsis_cost import cmsis_cycles
 from bridge.compile.emit import Constants, kernel_call
 from bridge.compile.program import LayerPlan
 from bridge.compile.steps import Step
 from bridge.compile.target import Target
-from bridge.compile.weighted import CHOOSABLE, weighted
+from bridge.compile.weighted import CHOOSABLE, read_weighted, weighted
 from bridge.errors import ModelError
 from bridge.graph import Graph, Operator
 from bridge.graph.rewrite import buffer_offsets, pack, unpack
@@ -24,12 +24,6 @@ from bridge.text import environment
 
 UINT8 = 3
 """TensorType.UINT8 of the schema: TFLM's kernels refuse such weights beside int8 activations."""
-
-PORTABLE = frozenset({"dense", "d8"})
-"""Formats in portable C, which CMSIS-NN may well beat on a core with the DSP extension."""
-
-PORTABLE_PAYS = 0.8
-"""Sparsity from which the portable sparse kernels are taken on a core with the DSP extension."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +124,7 @@ def register_layers(
 
 
 def _choose(graph: Graph, core: str) -> list[tuple[Operator, Step]]:
-    """The layers whose weights are theirs alone and that gain."""
+    """The layers whose weights are theirs alone and that run faster than in CMSIS-NN."""
     uses = Counter(i for operator in graph.operators for i in operator.inputs)
     target = Target("c-sparse", core)
     chosen = []
@@ -138,15 +132,10 @@ def _choose(graph: Graph, core: str) -> list[tuple[Operator, Step]]:
         if operator.kind not in CHOOSABLE or uses[weights.index] > 1:
             continue
         step = weighted(graph, operator, target)
-        if _gains(step.plan, core):
+        dense = cmsis_cycles(read_weighted(graph, operator, core))
+        if step.plan.cycles is not None and step.plan.cycles < dense:
             chosen.append((operator, step))
     return chosen
-
-
-def _gains(plan: LayerPlan, core: str) -> bool:
-    if plan.format == "dense":
-        return False
-    return plan.format not in PORTABLE or core not in DSP_CORES or plan.sparsity >= PORTABLE_PAYS
 
 
 def _strip(

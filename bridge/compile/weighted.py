@@ -8,6 +8,7 @@ import numpy as np
 
 from bridge.compile import formats
 from bridge.compile.choose import Budget, choose
+from bridge.compile.cost import cycles
 from bridge.compile.dead import settle_dead_channels
 from bridge.compile.dual import COMFORTABLE_SCRATCH
 from bridge.compile.formats import Stored, Weighted
@@ -70,13 +71,19 @@ def weighted(graph: Graph, operator: Operator, target: Target) -> Step:
     if target.engine == "c-sparse":
         layer = settle_dead_channels(layer)
     name, stored, reason = _store(layer, operator, target)
+    chosen = _Choice(
+        name,
+        stored.function,
+        reason,
+        cycles(name, layer.core, stored.work) if target.engine == "c-sparse" else None,
+    )
     constants = stored.with_requantization(layer)
     depthwise = operator.kind == "DEPTHWISE_CONV_2D"
     return Step(
         kernel=stored.kernel,
         inputs=operator.inputs[:1],
         outputs=operator.outputs,
-        plan=_plan(operator, _Choice(name, stored.function, reason), layer, constants),
+        plan=_plan(operator, chosen, layer, constants),
         parameters={
             "source": layer.source,
             "target": layer.target,
@@ -147,6 +154,7 @@ class _Choice:
     format: str
     function: str
     reason: str
+    cycles: float | None = None
 
 
 def _plan(
@@ -160,6 +168,7 @@ def _plan(
         macs=layer.macs,
         sparsity=layer.sparsity,
         weight_bytes=sum(int(array.nbytes) for array in constants.values()),
+        cycles=choice.cycles,
         reason=choice.reason,
     )
 

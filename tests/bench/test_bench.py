@@ -100,6 +100,28 @@ def test_inside_tflm_sparsity_gains_what_it_gains_outside(bundle):
         assert 0.98 * row.instructions < counted < 1.01 * row.instructions
 
 
+def test_budgets_are_kept_or_cost_the_row(bundle, rows):
+    free = next(row for row in rows if row.engine == "c-sparse")
+    ram = free.ram_arena + free.ram_scratch - 600
+    tight, cheap, dense, none = (
+        run_bench(bundle, engines=(engine,), limit=5, **budget)[0]
+        for engine, budget in (
+            ("c-sparse", {"ram": ram}),
+            ("c-sparse", {"flash": free.flash_weights}),
+            ("c-dense", {"flash": 10}),
+            ("c-sparse", {"flash": 10}),
+        )
+    )
+    assert tight.bit_exact
+    assert tight.ram_arena + tight.ram_scratch < free.ram_arena + free.ram_scratch
+    assert tight.note == f"formats chosen within {ram:,} bytes of ram"
+    assert cheap.bit_exact
+    assert cheap.flash_weights <= free.flash_weights
+    assert dense.ran  # its formats are CMSIS-NN's: no budget can change them
+    assert not none.ran
+    assert "weights and tables need" in none.note
+
+
 def test_table_and_json_name_baselines(rows):
     console = Console(width=200, file=io.StringIO())
     console.print(comparison(rows))

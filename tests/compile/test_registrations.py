@@ -123,6 +123,31 @@ def test_a_network_that_gains_nothing_is_refused():
         register_layers(model, read_tflite(model))
 
 
+def test_a_layer_that_is_faster_dense_is_left_to_cmsis_nn():
+    """Unpruned 1×1: our dual multiply beats CMSIS-NN's on Cortex-M4, not the vectors of M55."""
+
+    def network(layers, x):
+        x = layers.Conv2D(32, 1, activation="relu")(x)
+        return layers.Dense(10)(layers.Flatten()(x))
+
+    def prune_last(layer, values):
+        if values.ndim == 2:
+            values.reshape(-1)[::10] *= 10
+            values[abs(values) < abs(values).max() / 4] = 0
+
+    model = int8_model(network, (8, 7, 32), change=prune_last)
+    graph = read_tflite(model)
+    taken = {
+        core: [plan.kind for plan in register_layers(model, graph, core=core).layers]
+        for core in ("cortex-m4", "cortex-m55")
+    }
+    assert taken == {
+        "cortex-m4": ["CONV_2D", "FULLY_CONNECTED"],
+        "cortex-m55": ["FULLY_CONNECTED"],
+    }
+    assert "CONV_2D" in register_layers(model, graph, core="cortex-m55").others
+
+
 def test_packing_keeps_the_network(case):
     model, _, shape = case
     inputs = random_inputs(shape, count=5)

@@ -1,0 +1,45 @@
+"""What CMSIS-NN is expected to cost, held against CMSIS-NN on the core, on layers of no fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.bench.kernel_cases import Case
+from bridge.bench.kernels import (
+    CONNECTED,
+    CONV,
+    DEPTHWISE,
+    QUANT,
+    LayerShape,
+    baseline,
+    bench_layer,
+)
+from bridge.bench.kernels import measure as measure_cases
+from bridge.compile.cmsis_cost import cmsis_cycles
+from bridge.compile.cmsis_cost_table import CYCLES, FIT_ERROR
+from bridge.emulate import CORES
+
+pytestmark = pytest.mark.emulated
+
+OTHERS = (
+    LayerShape("padded", CONV, (9, 12, 24), 20, (3, 3)),
+    LayerShape("strided", CONV, (19, 17, 5), 12, (5, 3), stride=2, same=False),
+    LayerShape("pointwise", CONV, (7, 9, 40), 24),
+    LayerShape("depthwise", DEPTHWISE, (14, 10, 24), 24, (3, 3)),
+    LayerShape("connected", CONNECTED, (1, 1, 300), 50),
+)
+
+
+@pytest.mark.parametrize("core", ["cortex-m0", "cortex-m4", "cortex-m55"])
+def test_cmsis_nn_costs_what_the_model_says(core, tmp_path):
+    layers = [bench_layer(shape, 0.0, core) for shape in OTHERS]
+    cases = [Case(layer, "cmsis-nn", baseline(layer), QUANT) for layer in layers]
+    for shape, layer, found in zip(
+        OTHERS, layers, measure_cases(cases, core, tmp_path), strict=True
+    ):
+        assert cmsis_cycles(layer) == pytest.approx(found.cycles, rel=0.2), shape.name
+
+
+def test_every_core_has_its_own_line():
+    assert set(CYCLES) == set(FIT_ERROR) == set(CORES)
+    assert max(max(errors.values()) for errors in FIT_ERROR.values()) < 0.2

@@ -24,11 +24,14 @@ _KINDS = tuple(
     for kind, pattern in (
         ("nop", "nop"),
         ("it", "it[te]{0,3}"),
-        ("return", "bx|pop_pc"),
+        ("return", "bx"),
+        ("load_multiple_return", "pop_pc"),
+        ("load_pc", "ldr_pc"),
         ("call", "bl|blx"),
         ("compare_branch", "cbz|cbnz"),
         ("loop", "wls|wlstp|dls|dlstp|le|letp|lctp"),
-        ("branch", "b|tbb|tbh"),
+        ("branch", "b"),
+        ("table_branch", "tbb|tbh"),
         ("divide", "[su]div"),
         ("multiply_long", "smull|umull"),
         ("accumulate_long", "smlal|umlal|umaal|smlal[bt][bt]|smlaldx?|smlsldx?"),
@@ -86,9 +89,10 @@ def classify(mnemonic: str, operands: str) -> Instruction:
     text = operands.strip()
     if _COPROCESSOR.match(name):
         return Instruction("it" if _VPST.match(text) else "vector", vector=True)
-    into_pc = re.search(r"\bpc\b", text) if name.startswith(("pop", "ldm")) else None
-    if into_pc or (name.startswith("ldr") and text.startswith("pc")):
+    if name.startswith(("pop", "ldm")) and re.search(r"\bpc\b", text):
         name = "pop_pc"
+    elif name.startswith("ldr") and text.startswith("pc"):
+        name = "ldr_pc"
     vector = bool(re.search(r"\bq\d", text)) or name.startswith(("vadd.i", "vmla.", "vmlad"))
     kind = next((kind for kind, pattern in _KINDS if pattern.match(name)), "")
     if not kind:
@@ -99,7 +103,7 @@ def classify(mnemonic: str, operands: str) -> Instruction:
     found = _REGISTERS.findall(text)
     return Instruction(
         kind=kind,
-        registers=_count(text) if "multiple" in kind or name == "pop_pc" else 1,
+        registers=_count(text) if "_multiple" in kind else 1,
         reads=frozenset(found[1:]) if kind.startswith("load") else frozenset(found),
         writes=found[0] if found else "",
         vector=vector,

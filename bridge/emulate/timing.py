@@ -12,7 +12,17 @@ from bridge.emulate.plugin import Block
 from bridge.emulate.timing_tables import TIMINGS, Cost, Timing
 
 # Those that refill the pipeline when taken; a low-overhead loop's end is made not to.
-_BRANCHES = frozenset({"branch", "compare_branch", "call", "return"})
+_BRANCHES = frozenset(
+    {
+        "branch",
+        "compare_branch",
+        "table_branch",
+        "call",
+        "return",
+        "load_multiple_return",
+        "load_pc",
+    }
+)
 _LOADS = frozenset({"load", "store", "load_double", "store_double", "fp_load", "fp_store"})
 
 
@@ -52,7 +62,7 @@ def model_cycles(elf: Path, core: str, blocks: Sequence[Block]) -> Cycles:
         for i in range(3):
             totals[i] += once[i] * block.times
             if ends_in_branch:
-                totals[i] += timing.taken[i] * taken
+                totals[i] += timing.taken.cost[i] * taken
     low, best, high = (round(total) for total in totals)
     return Cycles(best, low, high)
 
@@ -82,9 +92,10 @@ def block_cost(body: Sequence[Instruction], timing: Timing) -> Cost:
     before: Instruction | None = None
     slot_open = False
     for instruction in body:
-        cost = list(timing.costs.get(instruction.kind, timing.costs["alu"]))
-        if instruction.registers > 1 or "multiple" in instruction.kind:
-            cost = [c + timing.per_register[i] * instruction.registers for i, c in enumerate(cost)]
+        cost = list(timing.cost(instruction.kind))
+        if "_multiple" in instruction.kind:
+            each = timing.per_register.cost
+            cost = [c + each[i] * instruction.registers for i, c in enumerate(cost)]
         independent = before is not None and before.writes not in instruction.reads
         if (
             timing.paired_load

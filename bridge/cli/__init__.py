@@ -15,6 +15,7 @@ from bridge.cli.bench_kernels import bench_kernels
 from bridge.cli.compress import compress
 from bridge.cli.convert import convert
 from bridge.cli.doctor import doctor
+from bridge.cli.explore import explore
 from bridge.cli.export import export
 from bridge.errors import BridgeError
 
@@ -61,6 +62,7 @@ app.command()(compress)
 app.command()(export)
 app.command()(bench)
 app.command("bench kernels")(bench_kernels)
+app.command()(explore)
 app.command()(doctor)
 
 

@@ -102,12 +102,12 @@ def convert(
         model=model,
         weights=weights,
         data=data,
-        args=_pairs(arg or [], "--arg"),
-        input_shapes=_shapes(input_shape),
+        args=pairs(arg or [], "--arg"),
+        input_shapes=shapes(input_shape),
         layout=layout,
         network_layout=network_layout,
         sparsity=sparsity,
-        layer_sparsity=_pairs(layer_sparsity or [], "--layer-sparsity"),
+        layer_sparsity=pairs(layer_sparsity or [], "--layer-sparsity"),
         prune_all=prune_all,
         pattern=pattern.value,
         quantize=quantize.value,
@@ -125,7 +125,8 @@ def convert(
     typer.echo(f"\nbundle: {bundle.path}    next: tflm-bridge bench {bundle.path}")
 
 
-def _pairs(given: list[str], option: str) -> dict[str, Any]:
+def pairs(given: list[str], option: str) -> dict[str, Any]:
+    """Options of the form name=value; the value as JSON, or as it stands."""
     pairs = {}
     for text in given:
         name, sign, value = text.partition("=")
@@ -138,7 +139,8 @@ def _pairs(given: list[str], option: str) -> dict[str, Any]:
     return pairs
 
 
-def _shapes(given: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
+def shapes(given: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
+    """Options of the form 3x96x96."""
     if not given:
         return None
     try:

@@ -44,20 +44,12 @@ def judge(
         ProofError: the file breaks a rule or a pruned layer lost its zeros.
     """
     from bridge.convert.fidelity import compare
-    from bridge.convert.names import with_our_names
     from bridge.convert.prune import kernel_of, weighted_layers
     from bridge.convert.run import layer_reports
 
     pruned, targets = attempt.pruned, attempt.targets
     with ladder.progress.stage("prove the finished file in TFLM"):
-        model, fused = with_our_names(
-            attempt.model,
-            [layer.name for layer in pruned.layers],
-            {layer.name: kernel_of(layer).size for layer in weighted_layers(pruned)},
-            pruned.output_names,
-            list(lifted.inputs),
-            list(lifted.outputs),
-        )
+        model, fused = finished_file(attempt.model, pruned, lifted)
         graph = read_tflite(model, name=source.name)
         checked = check_operators(graph)
         ladder.prove(Proof("operators TFLM registers", True, 0, 0, "unknown", checked))
@@ -95,6 +87,25 @@ def judge(
     )
     return ConvertResult(
         metrics, tuple(ladder.proofs), layers, fidelity, tuple(ladder.notes), io_of(graph, lifted)
+    )
+
+
+def finished_file(model: bytes, pruned: Any, lifted: Lifted) -> tuple[bytes, dict[str, str]]:
+    """The file as users get it: our names, inputs and outputs in the network's order.
+
+    Returns:
+        it, and for each activation's name the last Keras layer fused into it.
+    """
+    from bridge.convert.names import with_our_names
+    from bridge.convert.prune import kernel_of, weighted_layers
+
+    return with_our_names(
+        model,
+        [layer.name for layer in pruned.layers],
+        {layer.name: kernel_of(layer).size for layer in weighted_layers(pruned)},
+        pruned.output_names,
+        list(lifted.inputs),
+        list(lifted.outputs),
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import bridge
-from bridge.bench.report import render
+from bridge.bench.report import BENCH, REPORT, STUDY, render, write_report
 from bridge.bench.row import Row
 from bridge.bundle import Bundle, BundleWriter, digest
 from bridge.convert.options import ConvertOptions, Proof
@@ -63,17 +65,20 @@ def convert(options: ConvertOptions, out: Path, *, progress: Progress | None = N
         notes=list(result.notes),
         io=_plain(result.io),
     )
-    writer.write("report.html", render(writer.manifest, []))
+    with watch.stage("writing the report"):
+        writer.write(REPORT, render(writer.manifest, model=model))
     return writer.commit()
 
 
 def record_bench(bundle: Bundle, rows: list[Row]) -> Bundle:
-    """Put a bench's rows and the report with its picture into the bundle."""
-    import json
-
+    """Put a bench's rows into the bundle, and the report with them."""
     text = json.dumps([row.as_json() for row in rows], indent=2) + "\n"
-    bundle = bundle.add({"bench.json": text})
-    return bundle.add({"report.html": render(bundle.manifest, rows)})
+    return write_report(bundle.add({BENCH: text}))
+
+
+def record_exploration(bundle: Bundle, found: Mapping[str, Any]) -> Bundle:
+    """Put the study that chose a bundle's network into it, and the report with its front."""
+    return write_report(bundle.add({STUDY: json.dumps(found, indent=2) + "\n"}))
 
 
 def model_name(model: str) -> str:

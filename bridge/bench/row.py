@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,6 +77,18 @@ class Row:
     baseline: str = ""
     kernels: str = ""
     note: str = ""
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Row:
+        """The inverse of :meth:`as_json`."""
+        given = dict(values)
+        flash, ram = given.pop("flash_bytes"), given.pop("ram_bytes")
+        cycles = given.pop("cycles_modelled")
+        given |= {f"flash_{part}": flash[part] for part in _FLASH}
+        given |= {f"ram_{part}": ram[part] for part in ("arena", "scratch", "stack", "static")}
+        given["layer_instructions"] = tuple(LayerCount(**c) for c in given["layer_instructions"])
+        given["cycles_modelled"] = cycles and (cycles["best"], cycles["low"], cycles["high"])
+        return cls(**given)
 
     @property
     def flash_total(self) -> int | None:

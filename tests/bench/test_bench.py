@@ -14,7 +14,6 @@ from rich.console import Console
 
 from bridge.bench.boards import BOARDS, estimates
 from bridge.bench.engines import CORES, run_bench
-from bridge.bench.report import render
 from bridge.bench.row import Row
 from bridge.bench.table import boards, comparison
 from bridge.bundle import Bundle, BundleWriter
@@ -186,16 +185,6 @@ def test_boards_turn_cycles_into_time_and_energy(rows):
     console.print(boards([row]))
     assert "not measured" in console.file.getvalue()
     assert "DS12023" in console.file.getvalue()
-
-
-def test_report_is_self_contained(bundle, rows):
-    page = render(bundle.manifest, rows)
-    assert page.count("<svg") == 3
-    for outside in ("http://cdn", "https://", "<script", "<link", "src="):
-        assert outside not in page.replace("http://www.w3.org", "").replace(
-            "https://matplotlib.org", ""
-        )
-    assert page == render(bundle.manifest, rows)
 
 
 def test_the_bundle_keeps_what_the_bench_found(bundle, rows, tmp_path):

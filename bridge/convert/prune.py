@@ -11,7 +11,7 @@ import numpy as np
 
 from bridge.convert.lift.builder import Array
 from bridge.convert.options import ConvertOptions
-from bridge.convert.quiet import quantizer_library, quiet, tensorflow
+from bridge.convert.quiet import plainly, quantizer_library, quiet, tensorflow
 from bridge.convert.train import Fit, Task, fit, split
 from bridge.errors import InputError, ProofError
 
@@ -160,7 +160,7 @@ def prune(
         return kind.prune_low_magnitude(copy, pruning_schedule=schedule, **more)
 
     with quiet(), custom_objects():
-        wrapped = keras.models.clone_model(model, clone_function=wrap)
+        wrapped = plainly(keras.models.clone_model)(model, clone_function=wrap)
         _copy_weights(model, wrapped)
     outcome = None
     if epochs and task is not None:
@@ -188,7 +188,7 @@ def fresh_copy(model: Any, weights: Any = None) -> Any:
     _, keras = tensorflow()
     source = model if weights is None else weights
     with custom_objects():
-        copy = keras.models.clone_model(model)
+        copy = plainly(keras.models.clone_model)(model)
     for layer in source.layers:
         if layer.weights:
             copy.get_layer(layer.name).set_weights(layer.get_weights())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bridge.convert.prune import custom_objects, variable_of, weighted_layers
-from bridge.convert.quiet import quantizer_library, quiet, tensorflow
+from bridge.convert.quiet import plainly, quantizer_library, quiet, tensorflow
 from bridge.convert.ranges import has_own_range
 
 NO_QAT = ("PReLU",)
@@ -139,12 +139,12 @@ def simulate(model: Any, ranges: dict[str, tuple[float, float]]) -> Any:
         return tfmot.quantization.keras.quantize_annotate_layer(copy, quantization)
 
     with quiet(), custom_objects(), tfmot.quantization.keras.quantize_scope(own):
-        annotated = keras.models.clone_model(model, clone_function=mark)
+        annotated = plainly(keras.models.clone_model)(model, clone_function=mark)
         inner = {getattr(w, "layer", w).name: getattr(w, "layer", w) for w in annotated.layers}
         for layer in model.layers:
             if layer.weights:
                 inner[layer.name].set_weights(layer.get_weights())
-        simulated = tfmot.quantization.keras.quantize_apply(annotated, scheme)
+        simulated = plainly(tfmot.quantization.keras.quantize_apply)(annotated, scheme)
         refresh_weight_ranges(simulated)
     set_ranges(simulated, ranges)
     return simulated

@@ -18,7 +18,7 @@ from bridge.convert.lift.builder import Array
 from bridge.convert.options import ConvertOptions
 from bridge.convert.prove import run_keras
 from bridge.convert.prune import kernel_of, weighted_layers
-from bridge.convert.quiet import quiet, tensorflow
+from bridge.convert.quiet import plainly, quiet, tensorflow
 from bridge.convert.train import Fit, Task, fit
 from bridge.errors import ModelError
 from bridge.graph import read_tflite
@@ -106,13 +106,18 @@ def candidates(model: Any, calibration: Sequence[Array], *, trained: bool) -> li
     """
     made: list[tuple[str, bytes]] = []
     blocked = bool(qat.refusal(model))
+    simulated: Any = None
     by_converter = blocked or (not trained and not _has_dead_filters(model))
     if by_converter:
         made.append(("true extremes", to_tflite(model, calibration)))
     for name, clip in (("true extremes", ranges.extremes), ("histograms", ranges.histogram)):
         if blocked or (by_converter and name == "true extremes"):
             continue
-        simulated = qat.simulate(model, ranges.measure(model, calibration, clip=clip))
+        measured = ranges.measure(model, calibration, clip=clip)
+        if simulated is None:
+            simulated = qat.simulate(model, measured)
+        else:
+            qat.set_ranges(simulated, measured)
         made.append((name, to_tflite(simulated, calibration)))
     few = [a[:64] for a in calibration]
     wanted = run_keras(model, few)
@@ -164,15 +169,19 @@ def to_tflite(
     with quiet():
         try:
             function = tf.function(
-                lambda *xs: model(list(xs) if len(xs) > 1 else xs[0], training=False)
+                plainly(lambda *xs: model(list(xs) if len(xs) > 1 else xs[0], training=False)),
+                autograph=False,
             ).get_concrete_function(*signature)
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+            # Given the Keras model, the converter would save, trace and load every layer of it.
+            holder = tf.Module()
+            holder.held = list(model.variables)
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
 
-            order = _input_order(function, model) if len(signature) > 1 else [0]
+            order = _input_order(function, holder) if len(signature) > 1 else [0]
 
             def samples() -> Any:
                 for i in range(len(calibration[0])):
@@ -188,10 +197,10 @@ def to_tflite(
             ) from error
 
 
-def _input_order(function: Any, model: Any) -> list[int]:
+def _input_order(function: Any, holder: Any) -> list[int]:
     """The order that TFLite's converter gives several inputs: not always ours."""
     tf, _ = tensorflow()
-    plain = tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert()
+    plain = tf.lite.TFLiteConverter.from_concrete_functions([function], holder).convert()
     return [int(re.findall(r"in(\d+)", n)[-1]) for n in _input_names(plain)]
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -80,3 +80,14 @@ def quantizer_library() -> Any:
     with quiet():
         import tensorflow_model_optimization as tfmot
     return tfmot
+
+
+def plainly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function in which Keras layers are traced as they stand.
+
+    None of them branches on a tensor's value, so rewriting their source (autograph) would only
+    take time.
+    """
+    tf, _ = tensorflow()
+    wrapped: Callable[..., Any] = tf.autograph.experimental.do_not_convert(function)
+    return wrapped

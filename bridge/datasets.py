@@ -5,9 +5,13 @@ Nothing is downloaded. ``BRIDGE_DATA`` names a further folder with the .npz file
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,6 +108,52 @@ def cifar10_subset() -> Dataset:
     )
 
 
+def cifar10() -> Dataset:
+    """All of CIFAR-10 as Keras keeps it: 50,000 + 10,000 colour images 32×32×3 in [0, 1]."""
+    folder = "cifar-10-batches-py"
+    cache = Path.home() / ".keras" / "datasets"
+    places = (cache / folder, cache / f"{folder}-target" / folder, cache / f"{folder}.tar.gz")
+    place = next((p for p in places if p.exists()), None)
+    if place is None:
+        raise DataError(
+            f"the full CIFAR-10 is not on this machine ({places[0]} was looked for)",
+            hint="tf_keras.datasets.cifar10.load_data() puts it there; 'cifar10-subset' is a part",
+        )
+    names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    try:
+        batches = [_cifar_batch(place, f"{folder}/{name}") for name in names]
+    except (OSError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{place} can't be read as CIFAR-10: {error}") from None
+    images, labels = (np.concatenate(parts) for parts in zip(*batches[:-1], strict=True))
+    return Dataset("cifar10", images, labels, *batches[-1], note="CIFAR-10, Krizhevsky 2009")
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads numbers, names and byte arrays; a pickle that asks for anything else is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = (
+            *(("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")),
+            *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
+        )
+        if (module, name) not in known:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def _cifar_batch(place: Path, name: str) -> tuple[Array, Array]:
+    """One pickled batch, of a folder or an archive: images [N, 32, 32, 3] in [0, 1], labels."""
+    if place.is_dir():
+        content = (place / Path(name).name).read_bytes()
+    else:
+        with tarfile.open(place) as archive:
+            member = archive.extractfile(name)
+            content = member.read() if member is not None else b""
+    batch = _Arrays(io.BytesIO(content), encoding="bytes").load()
+    images = np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(images, np.float32) / 255.0, np.asarray(batch[b"labels"], np.int64)
+
+
 def har_subset() -> Dataset:
     """A third of UCI HAR: 2,400 + 950 windows of 128 steps × 9 sensor channels, 6 activities."""
     d = _read(_file("har-subset", "uci_har_subset.npz"))
@@ -120,6 +170,7 @@ def har_subset() -> Dataset:
 NAMED: dict[str, Callable[[], Dataset]] = {
     "digits": digits,
     "mnist": mnist,
+    "cifar10": cifar10,
     "cifar10-subset": cifar10_subset,
     "har-subset": har_subset,
 }

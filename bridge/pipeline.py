@@ -21,6 +21,7 @@ from bridge.firmware.doctor import versions
 from bridge.graph import Graph, read_tflite
 from bridge.graph.model import Array
 from bridge.progress import Progress, Silent
+from bridge.samples import StoredSamples, joined, read_samples
 
 
 def convert(options: ConvertOptions, out: Path, *, progress: Progress | None = None) -> Bundle:
@@ -45,11 +46,10 @@ def convert(options: ConvertOptions, out: Path, *, progress: Progress | None = N
     model = writer.path("model_int8.tflite").read_bytes()
     name = model_name(options.model)
     graph = read_tflite(model, name=name)
-    with np.load(writer.path("samples.npz")) as stored:
-        inputs, expected = stored["inputs"], stored["expected"]
-    proofs = [*result.proofs, *_prove_plain_c(graph, model, inputs, expected, watch)]
+    samples = read_samples(writer.work)
+    proofs = [*result.proofs, *_prove_plain_c(graph, model, samples, watch)]
     with watch.stage("writing firmware sources"):
-        for file, text in _firmware(graph, model, inputs, expected, name).items():
+        for file, text in _firmware(graph, model, samples, name).items():
             writer.write(f"firmware/{file}", text)
     writer.manifest.update(
         model=name,
@@ -113,7 +113,7 @@ def _plain(value: Any) -> Any:
 
 
 def _prove_plain_c(
-    graph: Graph, model: bytes, inputs: Array, expected: Array, progress: Progress
+    graph: Graph, model: bytes, samples: StoredSamples, progress: Progress
 ) -> list[Proof]:
     from bridge.compile import compile_graph
     from bridge.compile.host import run_on_host
@@ -125,38 +125,40 @@ def _prove_plain_c(
         progress.note(f"plain C is left out: {error.what}; the TFLM engines are not affected")
         return [Proof(rung, False, 0, 0, "differing bytes", 0, error.layer, error.what)]
     with progress.stage(f"proof: {rung}, byte for byte"):
+        inputs, expected = joined(samples.inputs), joined(samples.expected)
         outputs = run_on_host(program, inputs).reshape(expected.shape)
         different = int(np.count_nonzero(outputs != expected))
         if different:
             sample = int(np.argmax((outputs != expected).reshape(len(inputs), -1).any(axis=1)))
-            layer = _first_layer(graph, model, inputs[sample])
+            layer = _first_layer(graph, model, [a[sample] for a in samples.inputs])
             raise ProofError(rung, f"{different} of {expected.size} bytes differ", layer=layer)
     return [Proof(rung, True, 0, 0, "differing bytes", len(inputs))]
 
 
-def _first_layer(graph: Graph, model: bytes, sample: Array) -> str:
+def _first_layer(graph: Graph, model: bytes, sample: list[Array]) -> str:
     from bridge.compile.locate import first_difference
     from bridge.convert.tflm import interpreter
 
     engine = interpreter(model, preserve=True)
-    engine.set_input(sample[None], 0)
+    for position, array in enumerate(sample):
+        engine.set_input(array[None], position)
     engine.invoke()
+    flat = joined([a[None] for a in sample])[0]
     return first_difference(
-        graph, sample, lambda index: np.array(engine.GetTensor(index, 0)["tensor_data"])
+        graph, flat, lambda index: np.array(engine.GetTensor(index, 0)["tensor_data"])
     )
 
 
-def _firmware(
-    graph: Graph, model: bytes, inputs: Array, expected: Array, name: str
-) -> dict[str, str]:
+def _firmware(graph: Graph, model: bytes, samples: StoredSamples, name: str) -> dict[str, str]:
     from bridge.compile import compile_graph
     from bridge.firmware.arena import target_arena_bytes
     from bridge.firmware.arrays import package_arrays
 
+    few = samples.first(4)
     files = {
         f"tflm/{file}": text
         for file, text in package_arrays(
-            graph, model, inputs[:4], expected[:4], name, target_arena_bytes(model)
+            graph, model, few.inputs, few.expected, name, target_arena_bytes(model)
         ).items()
     }
     try:

@@ -109,6 +109,15 @@ ZOO: tuple[ZooEntry, ...] = (
         paper=_TINY,
     ),
     _entry(
+        "resnet8",
+        "ResNet8",
+        "cifar10",  # no checkpoint ships: the full set is not everywhere; the mark of MLPerf Tiny
+        input_shape=(3, 32, 32),
+        expected=0.85,
+        macs=12_501_632,
+        paper=_TINY,
+    ),
+    _entry(
         "ds_cnn",
         "DsCnn",
         "har-as-49x10",

@@ -52,6 +52,20 @@ class Recurrent(nn.Module):
         return self.fc(self.lstm(x[:, 0])[0][:, -1])
 
 
+class Two(nn.Module):
+    """Two inputs, two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(5)
+        self.image, self.more = nn.Conv2d(2, 3, 3), nn.Linear(7, 6)
+        self.head, self.other = nn.Linear(3 * 4 * 5 + 6, 5), nn.Linear(6, 2)
+
+    def forward(self, image, more):
+        x, m = torch.relu(self.image(image)).flatten(1), torch.relu(self.more(more))
+        return self.head(torch.cat([x, m], 1)), self.other(m)
+
+
 class Exploding(nn.Module):
     def __init__(self):
         raise RuntimeError("no such file: weights.bin")
@@ -67,6 +81,11 @@ def load():
     slope = np.linspace(-1, 1, 3, dtype=np.float32)
     x = random.normal(0, 1, (500, 10, 14, 3)).astype(np.float32) + y[:, None, None, None] * slope
     return x[:300], y[:300], x[300:], y[300:]
+
+
+def pairs():
+    random = np.random.default_rng(1)
+    return {"x_train": [random.normal(size=(60, 6, 7, 2)), random.normal(size=(60, 7))]}
 """
 
 
@@ -142,6 +161,20 @@ def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
         for name in ("one", "two")
     ]
     assert models[0] == models[1]
+
+
+@pytest.mark.emulated
+def test_several_inputs_and_outputs_reach_the_core(folder, tmp_path):
+    asked = options(folder, "Two", data=f"{folder / 'data.py'}:pairs", epochs=0)
+    bundle = convert(asked, tmp_path / "out")
+    proofs = {proof["rung"]: proof for proof in bundle.manifest["proofs"]}
+    assert proofs["sparse C on the host = TFLM"]["passed"]
+    settings = (bundle.path / "firmware" / "tflm" / "two_settings.h").read_text()
+    assert "TWO_INPUT1_ELEMENTS" in settings
+    assert "TWO_OUTPUT1_ELEMENTS" in settings
+    rows = run_bench(bundle, engines=("tflm-host", "c-sparse"))
+    assert all(row.bit_exact for row in rows)
+    assert all(row.samples == 12 for row in rows)
 
 
 def test_recurrent_layers_are_refused_by_name(folder, tmp_path):

@@ -11,6 +11,7 @@ from bridge.bench.row import LayerCount, Row
 from bridge.bench.subject import Subject
 from bridge.errors import ModelError, ToolchainError
 from bridge.graph import Graph, read_tflite
+from bridge.samples import joined, separate
 
 if TYPE_CHECKING:
     from bridge.emulate import Run
@@ -39,7 +40,8 @@ def tflm_host(what: Subject) -> Row:
     """The interpreter on the host, over all samples."""
     from bridge.convert.tflm import run
 
-    outputs = run(what.model, [what.samples.inputs])[0]
+    inputs = separate(what.samples.inputs, what.graph, what.graph.inputs)
+    outputs = joined(run(what.model, inputs))
     return Row(
         what.name,
         "tflm-host",

@@ -10,6 +10,7 @@ from bridge.bundle import Bundle
 from bridge.errors import BundleError, EmulationError
 from bridge.graph import Graph, read_tflite
 from bridge.graph.model import Array
+from bridge.samples import joined, read_samples
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,10 @@ class Samples:
     """The real inputs that every engine runs.
 
     Attributes:
-        inputs: int8, ``[N, …]`` in the network's own layout.
+        inputs: int8, ``[N, …]`` in the network's own layout; those of a network with several
+            inputs joined to ``[N, bytes]``.
         labels: int64 ``[N]``, or None where the task has no classes.
-        expected: int8 outputs of the TFLM interpreter, ``[N, …]``.
+        expected: int8 outputs of the TFLM interpreter, likewise.
     """
 
     inputs: Array
@@ -78,9 +80,8 @@ def subject(bundle: Bundle, *, limit: int | None = None) -> Subject:
         raise BundleError(
             f"{bundle.path} holds no samples to run", hint="convert again with --data"
         )
-    with np.load(file) as stored:
-        labels = stored["labels"] if "labels" in stored.files else None
-        samples = Samples(stored["inputs"], labels, stored["expected"])
+    stored = read_samples(bundle.path)
+    samples = Samples(joined(stored.inputs), stored.labels, joined(stored.expected))
     return Subject(
         name, model, read_tflite(model, name=name), samples.first(limit) if limit else samples
     )

@@ -23,6 +23,13 @@ class Pattern(str, Enum):
     filter = "filter"
 
 
+class Schedule(str, Enum):
+    """How sparsity rises while fine-tuning."""
+
+    polynomial = "polynomial"
+    constant = "constant"
+
+
 class Quantize(str, Enum):
     """How int8 is reached."""
 
@@ -72,6 +79,9 @@ def convert(
     pattern: Annotated[Pattern, typer.Option(help="Which weights go together.")] = (
         Pattern.unstructured
     ),
+    schedule: Annotated[
+        Schedule, typer.Option(help="Sparsity rises to its target, or is there from the start.")
+    ] = Schedule.polynomial,
     quantize: Annotated[
         Quantize, typer.Option(help="Quantization-aware training, or after training.")
     ] = Quantize.qat,
@@ -110,6 +120,7 @@ def convert(
         layer_sparsity=pairs(layer_sparsity or [], "--layer-sparsity"),
         prune_all=prune_all,
         pattern=pattern.value,
+        schedule=schedule.value,
         quantize=quantize.value,
         epochs=epochs,
         learning_rate=learning_rate,
@@ -149,6 +160,20 @@ def shapes(given: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
         raise InputError(f"--input-shape {given[-1]!r} is not like 3x96x96") from None
 
 
+def _fidelity(layers: Any) -> Any:
+    from rich.table import Table
+
+    table = Table(title="int8 against float", title_justify="left", header_style="bold")
+    for name in ("layer", "signal to noise dB", "range", "at the ends of int8", "remark"):
+        table.add_column(name)
+    for layer in layers:
+        table.add_row(
+            layer["name"], f"{layer['snr_db']:.1f}", f"{layer['low']:.3g} … {layer['high']:.3g}",
+            f"{layer['saturated']:.1%}", "constant" if layer["constant"] else "",
+        )  # fmt: skip
+    return table
+
+
 def _print_conversion(manifest: Any) -> None:
     from rich.table import Table
 
@@ -174,6 +199,8 @@ def _print_conversion(manifest: Any) -> None:
             layer["reason"],
         )  # fmt: skip
     console.print(layers)
+    if manifest["fidelity"]:
+        console.print(_fidelity(manifest["fidelity"]))
     metrics = manifest["metrics"]
     shown = "   ".join(
         f"{stage} {metrics[stage]:.4f}"

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bridge.bundle import Bundle, write_atomic
 from bridge.compress.choose import ENCODINGS
 from bridge.compress.model import Compressed, compress_model
@@ -16,6 +14,7 @@ from bridge.errors import InputError
 from bridge.firmware.arena import host_arena_bytes, target_arena_bytes
 from bridge.graph.model import Array
 from bridge.progress import Progress, Silent
+from bridge.samples import read_samples
 
 FILE = "model_int8_compressed.tflite"
 """The compressed network's name in a bundle."""
@@ -92,9 +91,7 @@ def compress_file(
 
 
 def _samples(bundle: Bundle) -> list[Array]:
-    with np.load(bundle.path / "samples.npz") as stored:
-        inputs = stored["inputs"]
-    return [inputs]
+    return list(read_samples(bundle.path).inputs)
 
 
 def _record(bundle: Bundle, done: CompressedFile) -> None:
@@ -103,13 +100,12 @@ def _record(bundle: Bundle, done: CompressedFile) -> None:
 
     name = str(bundle.manifest["model"])
     graph = read_tflite(done.result.model, name=name)
-    with np.load(bundle.path / "samples.npz") as stored:
-        inputs, expected = stored["inputs"][:4], stored["expected"][:4]
+    few = read_samples(bundle.path).first(4)
     arrays = package_arrays(
         graph,
         done.result.model,
-        inputs,
-        expected,
+        few.inputs,
+        few.expected,
         name,
         target_arena_bytes(done.result.model),
         done.result.decompression_bytes,

@@ -10,6 +10,7 @@ import numpy as np
 
 from bridge.convert import filters, names, prune, qat, quantize, resume, tflm, train
 from bridge.convert.options import ConvertOptions
+from bridge.convert.prove import FLOAT_BOUND, held, relative_difference
 from bridge.data import Array
 from bridge.errors import ModelError
 from bridge.graph import read_tflite
@@ -146,7 +147,7 @@ def _attempt(
     bundle: BundleWriter,
     ladder: Ladder,
 ) -> Attempt:
-    base, targets = pruning_base(lifted, options, ladder)
+    base, targets = pruning_base(lifted, options, ladder, calibration)
     at = f"at-{options.sparsity:g}"
     earlier = resume.taken_up(bundle, f"prune-{at}")
     if earlier is None:
@@ -169,11 +170,12 @@ def _attempt(
 
 
 def pruning_base(
-    lifted: Lifted, options: ConvertOptions, ladder: Ladder
+    lifted: Lifted, options: ConvertOptions, ladder: Ladder, inputs: Sequence[Array]
 ) -> tuple[Any, list[prune.Target]]:
     """The float model that pruning starts from, and what each layer is to reach.
 
-    Whole filters are taken out here, so that the model is already the smaller one.
+    Whole filters are taken out here, so that the model is already the smaller one; it is proved
+    to be the network with those filters at zero, on some of the inputs.
     """
     targets = prune.choose(lifted.model, options)
     if options.pattern != "filter":
@@ -182,7 +184,15 @@ def pruning_base(
     for target in targets:
         if target.name in kept:
             ladder.note(f"{target.name}: {target.reason}")
-    return filters.shrink(lifted.model, kept), targets
+    smaller = filters.shrink(lifted.model, kept)
+    whole = filters.silenced(lifted.model, kept) if kept else None
+    if whole is not None:
+        few = [a[:32] for a in inputs]
+        difference = relative_difference(train.predict(smaller, few), train.predict(whole, few))
+        unit = "of output range"
+        rung = "pruned Keras = lifted Keras with those filters at zero"
+        ladder.prove(held(rung, difference, FLOAT_BOUND, unit, len(few[0])))
+    return smaller, targets
 
 
 def prune_float(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.convert.lift.builder import Array
-from bridge.convert.prune import Target, custom_objects, kernel_of
+from bridge.convert.prune import Target, custom_objects, fresh_copy, kernel_of
 from bridge.convert.quiet import quiet, tensorflow
 
 Kept = npt.NDArray[np.int64]
@@ -121,6 +121,33 @@ def shrink(model: Any, kept: dict[str, Kept]) -> Any:
         copy = keras.models.clone_model(model, clone_function=smaller)
     for name, values in weights.items():
         copy.get_layer(name).set_weights(values)
+    return copy
+
+
+def silenced(model: Any, kept: dict[str, Kept]) -> Any:
+    """A copy of a model in full size whose removed filters are zero instead, or None.
+
+    None where an activation turns their zeros into something else, so that it says nothing.
+    """
+    copy = fresh_copy(model)
+    channels: dict[str, Kept | None] = {}
+    for layer in copy.layers:
+        own = kept.get(layer.name)
+        gone = own if own is not None else _outgoing(layer, _incoming(layer, channels))
+        channels[layer.name] = gone
+        if gone is None:
+            continue
+        activation = layer.get_config().get("activation", "linear")
+        if activation not in ("linear", "relu", "tanh", "silu", "swish"):
+            return None
+        if own is not None or type(layer).__name__ == "DepthwiseConv2D":
+            axis = -2 if type(layer).__name__ == "DepthwiseConv2D" else -1
+            values = layer.get_weights()
+            mask = np.zeros(values[0].shape[axis], np.float32)
+            mask[gone] = 1.0
+            shape = [1] * values[0].ndim
+            shape[axis] = -1
+            layer.set_weights([values[0] * mask.reshape(shape), *(b * mask for b in values[1:])])
     return copy
 
 

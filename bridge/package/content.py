@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from bridge.bundle import Bundle
 from bridge.compile import compile_graph
 from bridge.compile.registrations import register_layers
@@ -19,6 +17,7 @@ from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.graph import Graph, read_tflite
 from bridge.graph.model import Array
 from bridge.package.kernels import needed_kernels
+from bridge.samples import read_samples
 from bridge.text import environment
 
 _TITLES = {
@@ -62,8 +61,8 @@ class _Subject:
     bundle: Bundle
     prefix: str
     core: str
-    inputs: Array
-    expected: Array
+    inputs: tuple[Array, ...]
+    expected: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,8 @@ def model_files(bundle: Bundle, prefix: str, engine: str, *, core: str) -> Model
         ModelError: ``tflm-sparse``, and no layer gains from our kernels.
         UnsupportedOperator: the engine lacks an operator of the network.
     """
-    with np.load(bundle.path / "samples.npz") as stored:
-        inputs, expected = stored["inputs"][:VECTORS], stored["expected"][:VECTORS]
-    what = _Subject(bundle, prefix, core, inputs, expected)
+    few = read_samples(bundle.path).first(VECTORS)
+    what = _Subject(bundle, prefix, core, few.inputs, few.expected)
     name = COMPRESSED if engine == "tflm-decode" else "model_int8.tflite"
     try:
         model = (bundle.path / name).read_bytes()

@@ -78,7 +78,7 @@ def test_patterns_and_zeros_survive_int8(small, pattern: str, way: str) -> None:
         **{**vars(options), "epochs": 2, "quantize": way, "batch_size": 32, "max_train": 300}
     )
     words = ladder()
-    base, targets = pruning_base(lifted, options, words)
+    base, targets = pruning_base(lifted, options, words, task.inputs)
     pruned = prune_float(base, targets, task, options, words)
     content = quantize_int8(pruned, task, [a[:100] for a in task.inputs], options, words)
     content, _ = with_our_names(
@@ -202,6 +202,31 @@ def test_filters_that_meet_others_stay() -> None:
     assert prune.kernel_of(smaller.get_layer("b.0")).shape[-1] == 9
     assert prune.kernel_of(smaller.get_layer("b.3")).shape[-2] == 9
     assert prune.kernel_of(smaller.get_layer("c.0")).shape[-2] == 9
+
+
+def test_a_wrongly_shrunk_network_is_caught(
+    small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bridge.convert import filters
+    from bridge.errors import ProofError
+
+    lifted, task = small
+    options = ConvertOptions("x", pattern="filter", sparsity=0.5, prune_all=True)
+    words = ladder()
+    smaller, _ = pruning_base(lifted, options, words, task.inputs)
+    assert prune.kernel_of(smaller.get_layer("2")).shape == (3, 3, 4, 4)
+    (proof,) = words.proofs
+    assert proof.rung.startswith("pruned Keras = lifted Keras")
+    assert proof.passed
+    right = filters._sliced
+
+    def wrong(layer: Any, incoming: Any, own: Any) -> Any:
+        return right(layer, None if incoming is None else incoming[::-1], own)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filters, "_sliced", wrong)
+        with pytest.raises(ProofError, match="pruned Keras = lifted Keras"):
+            pruning_base(lifted, options, ladder(), task.inputs)
 
 
 def test_training_stops_early_and_keeps_the_best_epoch(small) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,3 +89,47 @@ def test_digits_are_what_they_say() -> None:
     assert d.test_inputs[0].shape == (397, 28, 28, 1)
     assert 0 <= d.train_inputs[0].min() < d.train_inputs[0].max() <= 1
     assert set(d.y_test) == set(range(10))
+
+
+def cifar_in_keras_cache(home: Any, *, archive: bool) -> np.ndarray:
+    """Twelve made-up pictures, as Keras keeps CIFAR-10: pickled batches of planes."""
+    folder = home / ".keras" / "datasets" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 2, 3072), np.uint8)
+    for pair, name in zip(
+        pixels, [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], strict=True
+    ):
+        batch = {b"data": pair, b"labels": [3, 7]}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+    if archive:
+        with tarfile.open(folder.with_name(f"{folder.name}.tar.gz"), "w:gz") as out:
+            out.add(folder, folder.name)
+        shutil.rmtree(folder)
+    return pixels
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_the_full_cifar10_comes_from_the_keras_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(DataError, match="full CIFAR-10 is not on this machine"):
+        data.load("cifar10")
+    pixels = cifar_in_keras_cache(tmp_path, archive=archive)
+    d = data.load("cifar10")
+    assert d.train_inputs[0].shape == (10, 32, 32, 3)
+    assert d.test_inputs[0].shape == (2, 32, 32, 3)
+    pixel = pixels[1, 1, 2 * 1024 + 4 * 32 + 5] / 255
+    assert d.train_inputs[0][3, 4, 5, 2] == pytest.approx(pixel, rel=1e-6)
+    assert list(d.y_test) == [3, 7]
+
+
+def test_a_pickle_that_wants_more_than_arrays_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cifar_in_keras_cache(tmp_path, archive=False)
+    batch = tmp_path / ".keras" / "datasets" / "cifar-10-batches-py" / "data_batch_1"
+    batch.write_bytes(pickle.dumps(pickle.Unpickler, protocol=2))
+    with pytest.raises(DataError, match=r"asks for pickle\.Unpickler"):
+        data.load("cifar10")

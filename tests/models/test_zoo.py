@@ -19,7 +19,12 @@ KEYS = [f"{entry.name}/{entry.dataset}" for entry in zoo.ZOO]
 NETWORKS = [zoo.find(name) for name in zoo.names()]
 LIMIT = 2_000_000  # bytes of a checkpoint
 # What each must reach by its own goal, besides repeating the registry's figure.
-GOALS = {"lenet5/mnist": 0.990, "har_cnn/har-subset": 0.92, "resnet8/cifar10-subset": 0.76}
+GOALS = {
+    "lenet5/mnist": 0.990,
+    "har_cnn/har-subset": 0.92,
+    "resnet8/cifar10-subset": 0.76,
+    "resnet8/cifar10": 0.85,
+}
 
 
 @pytest.fixture(autouse=True)

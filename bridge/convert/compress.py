@@ -170,12 +170,12 @@ def _attempt(
 
 
 def pruning_base(
-    lifted: Lifted, options: ConvertOptions, ladder: Ladder, inputs: Sequence[Array]
+    lifted: Lifted, options: ConvertOptions, ladder: Ladder, inputs: Sequence[Array] = ()
 ) -> tuple[Any, list[prune.Target]]:
     """The float model that pruning starts from, and what each layer is to reach.
 
     Whole filters are taken out here, so that the model is already the smaller one; it is proved
-    to be the network with those filters at zero, on some of the inputs.
+    to be the network with those filters at zero, on some of the inputs where any are given.
     """
     targets = prune.choose(lifted.model, options)
     if options.pattern != "filter":
@@ -185,7 +185,7 @@ def pruning_base(
         if target.name in kept:
             ladder.note(f"{target.name}: {target.reason}")
     smaller = filters.shrink(lifted.model, kept)
-    whole = filters.silenced(lifted.model, kept) if kept else None
+    whole = filters.silenced(lifted.model, kept) if kept and inputs else None
     if whole is not None:
         few = [a[:32] for a in inputs]
         difference = relative_difference(train.predict(smaller, few), train.predict(whole, few))

@@ -7,6 +7,7 @@
 ``tflm-sparse``       the same, with our sparse kernels registered in the resolver
 ``c-dense``           CMSIS-NN called directly, no interpreter
 ``c-sparse``          our kernels, no interpreter
+``c-compact``         one small kernel for all sparse layers: the least flash, no interpreter
 ``c-float``           float32 C with the same weights dequantized: the papers' baseline
 ====================  ==========================================================================
 """
@@ -31,7 +32,10 @@ from bridge.progress import Progress, Silent
 
 __all__ = ["CORES", "DEFAULT_ENGINES", "ENGINES", "Samples", "Subject", "run_bench", "subject"]
 
-ENGINES = ("tflm-host", "tflm", "tflm-decode", "tflm-sparse", "c-float", "c-dense", "c-sparse")
+ENGINES = (
+    "tflm-host", "tflm", "tflm-decode", "tflm-sparse",
+    "c-float", "c-dense", "c-sparse", "c-compact",
+)  # fmt: skip
 DEFAULT_ENGINES = (
     "tflm-host", "c-float", "c-dense", "c-sparse", "tflm", "tflm-decode", "tflm-sparse",
 )  # fmt: skip

@@ -53,7 +53,7 @@ def tflm_host(what: Subject) -> Row:
 
 
 def plain_c(engine: str, core: str, what: Subject, folder: Path, limits: Limits) -> Row:
-    """An engine without interpreter: ``c-dense``, ``c-sparse`` or ``c-float``.
+    """An engine without interpreter: one of those of :mod:`bridge.compile`.
 
     Raises:
         InputError: ``c-sparse`` can't keep to its budgets.

@@ -11,7 +11,7 @@ from bridge.compile.target import Target
 from bridge.errors import InputError
 from bridge.graph import Graph
 
-ENGINES = ("c-sparse", "c-dense", "c-float")
+ENGINES = ("c-sparse", "c-compact", "c-dense", "c-float")
 
 
 def compile_graph(
@@ -27,7 +27,9 @@ def compile_graph(
 
     Args:
         graph: full int8, batch 1.
-        engine: ``c-sparse`` (our kernels), ``c-dense`` (CMSIS-NN) or ``c-float`` (float32).
+        engine: ``c-sparse`` (our kernels, the fewest cycles), ``c-compact`` (one small kernel for
+            all sparse layers: the least code and weights), ``c-dense`` (CMSIS-NN) or ``c-float``
+            (float32).
         core: what it is compiled for.
         prefix: what every generated public name starts with.
         flash: bytes that weights and tables may take, the kernels' code left out (``c-sparse``).

@@ -39,7 +39,7 @@ class CProgram:
 
     Attributes:
         prefix: what every generated name starts with; the header is ``<prefix>.h``.
-        engine: ``c-sparse``, ``c-dense`` or ``c-float``.
+        engine: ``c-sparse``, ``c-compact``, ``c-dense`` or ``c-float``.
         files: generated C11, by file name.
         defines: further compile definitions.
         library: which libraries it links: ``sparse_nn``, ``cmsis_nn``.

@@ -16,7 +16,7 @@ class Target:
     """What the steps are for.
 
     Attributes:
-        engine: ``c-sparse``, ``c-dense`` or ``c-float``.
+        engine: ``c-sparse``, ``c-compact``, ``c-dense`` or ``c-float``.
         core: for example ``cortex-m4``.
         scratch: bytes that a layer's kernel should stay within, by the operator's index; without
             an entry what is comfortable.

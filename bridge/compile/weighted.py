@@ -10,6 +10,7 @@ from bridge.compile import formats
 from bridge.compile.choose import Budget, choose
 from bridge.compile.cost import cycles
 from bridge.compile.dead import settle_dead_channels
+from bridge.compile.direct import direct
 from bridge.compile.dual import COMFORTABLE_SCRATCH
 from bridge.compile.formats import Stored, Weighted
 from bridge.compile.program import LayerPlan
@@ -68,7 +69,7 @@ def read_weighted(graph: Graph, operator: Operator, core: str) -> Weighted:
 def weighted(graph: Graph, operator: Operator, target: Target) -> Step:
     """CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED."""
     layer = read_weighted(graph, operator, target.core)
-    if target.engine == "c-sparse":
+    if target.engine in ("c-sparse", "c-compact"):
         layer = settle_dead_channels(layer)
     name, stored, reason = _store(layer, operator, target)
     chosen = _Choice(
@@ -181,8 +182,26 @@ def _store(layer: Weighted, operator: Operator, target: Target) -> tuple[str, St
         return "dense", formats.dense(layer), "CMSIS-NN has no kernel for it"
     if target.engine == "c-float":
         return "dense", formats.dense(layer), "float baseline"
+    if target.engine == "c-compact":
+        return _smallest(layer)
     scratch = target.scratch.get(operator.index, COMFORTABLE_SCRATCH)
     return choose(layer, Budget(scratch=scratch, price=target.price))
+
+
+DENSE_CODE = 650
+"""Bytes of a dense kernel, on Cortex-M4; the compact one is there anyway."""
+
+
+def _smallest(layer: Weighted) -> tuple[str, Stored, str]:
+    """The fewest bytes: of weights, and of a dense kernel's code where one would be needed."""
+    found, plain = direct(layer), formats.dense(layer)
+    size = sum(int(array.nbytes) for array in plain.with_requantization(layer).values())
+    if found is None:
+        return "dense", plain, "the compact kernel can't run it"
+    least = formats.bytes_of(found)
+    if least < size + DENSE_CODE:
+        return "direct", found, f"{least} B instead of {size} B dense"
+    return "dense", plain, f"{size} B instead of {least} B direct"
 
 
 def _weights(operator: Operator, weights: Tensor) -> Array:

@@ -49,6 +49,28 @@ snn_status snn_fully_connected_sparse_s8(const int8_t *input, int32_t input_size
                                          const snn_requant *requant, const snn_quant *quant,
                                          int8_t *output, int32_t output_size);
 
+/* Format direct: d8 entries whose positions are distances in the image that windows walk over,
+ * [row][column][in]: the input itself or, where windows reach beyond it, a padded copy in scratch.
+ * One small kernel for convolution (any stride, dilation, padding) and fully connected layers (a
+ * 1x1 convolution over one pixel), every core.
+ *
+ * bias:        one per output channel, zero point folded in (see above).
+ * multiplier, shift: requantization; a negative shift goes right.
+ * apart:       1 where each output channel has its own, 0 where all have the first one.
+ * image_shape: input_shape where no window reaches beyond the input; else just large enough for
+ *              every window: (out - 1) * stride + (kernel - 1) * dilation + 1 along each side.
+ * scratch:     snn_sparse_direct_s8_get_scratch_size() bytes, any alignment.
+ */
+snn_status snn_sparse_direct_s8(const int8_t *input, snn_shape input_shape,
+                                const snn_window *window, const snn_stream_d8 *weights,
+                                const int32_t *bias, const int32_t *multiplier,
+                                const int8_t *shift, int32_t apart, const snn_quant *quant,
+                                int8_t *output, snn_shape output_shape, void *scratch,
+                                snn_shape image_shape);
+
+/* Bytes of scratch: the padded copy, or 0. */
+int32_t snn_sparse_direct_s8_get_scratch_size(snn_shape input_shape, snn_shape image_shape);
+
 /* Format dual: for convolutions that compute two pixels with one multiply (docs/kernels.md).
  *
  * Each channel is one byte, the first entry's position, and then its entries (weight, delta to

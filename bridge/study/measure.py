@@ -1,0 +1,195 @@
+"""From a trained network to its bundle and to rows of the bench, each a point of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.bench.boards import estimates
+from bridge.bench.engines import run_bench
+from bridge.bench.row import Row
+from bridge.bundle import Bundle
+from bridge.errors import BridgeError, ProofError
+from bridge.study.networks import Pruned, Subject, export_onnx
+from bridge.study.setup import Setup
+from bridge.study.sparsify import accuracy, samples
+
+EMULATED = 4
+"""Samples that each engine runs on the emulated core; accuracy is judged on the host, on more."""
+
+PROVED = 200
+"""Samples on which our C is held against the TFLM interpreter; it then judges the others."""
+
+QAT_TRAIN = 4000
+"""Training samples of one epoch of quantization-aware training."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A network as an int8 bundle.
+
+    Attributes:
+        key: of the point.
+        bundle: its folder.
+        accuracy: of the int8 network.
+        float_accuracy: of the float network on the same samples.
+        samples: how many.
+        facts: all of this, JSON-able.
+    """
+
+    key: str
+    bundle: Path
+    accuracy: float
+    float_accuracy: float
+    samples: int
+    facts: Mapping[str, Any]
+
+
+def convert_network(
+    setup: Setup, subject: Subject, pruned: Pruned, shape: tuple[int, ...], quantize: str
+) -> Converted:
+    """Bring a trained network through the bridge: ONNX, lift, int8, proofs.
+
+    Args:
+        shape: of one input, channels first.
+        quantize: ``ptq`` or ``qat`` (one epoch; zeros are kept).
+    """
+    from bridge.convert.options import ConvertOptions
+    from bridge.pipeline import convert
+
+    key = f"{pruned.key}-{quantize}"
+    folder = setup.bundle(key)
+
+    def make() -> dict[str, Any]:
+        onnx = export_onnx(pruned.network, shape, folder.with_name(f"{key}.onnx"))
+        options = ConvertOptions(
+            str(onnx),
+            data=subject.dataset,
+            sparsity=0.0,
+            quantize=quantize,
+            epochs=2 if quantize == "qat" else 0,
+            max_train=min(QAT_TRAIN, subject.limit or QAT_TRAIN),
+            samples=min(PROVED, subject.samples),
+            seed=setup.seed,
+            onnx2tf=False,
+        )
+        bundle = convert(options, folder, progress=setup.progress)
+        return {
+            **judged(bundle, subject, pruned.network),
+            "tflite": len((bundle.path / "model_int8.tflite").read_bytes()),
+        }
+
+    facts = setup.store.point(
+        f"convert-{key}",
+        make,
+        decides=(pruned.facts["decides"], quantize, subject.samples, setup.seed),
+        progress=setup.progress,
+        needs=(folder / "bridge.json",),
+    )
+    return Converted(key, folder, facts["accuracy"], facts["float"], facts["samples"], facts)
+
+
+def judged(bundle: Bundle, subject: Subject, network: Any) -> dict[str, Any]:
+    """Accuracy of float and int8 on the subject's test samples.
+
+    Our C on the host runs them: the interpreter's reference kernels would take hours. On the
+    bundle's own samples it must give the interpreter's bytes.
+
+    Raises:
+        ProofError: it does not.
+    """
+    import numpy as np
+
+    from bridge.compile import compile_graph
+    from bridge.compile.host import run_on_host
+    from bridge.convert.tflm import quantize_inputs
+    from bridge.data import load
+    from bridge.graph import read_tflite
+
+    data = load(subject.dataset)
+    tested, labels = samples(data), data.y_test[: subject.samples]
+    count = len(labels)
+    graph = read_tflite((bundle.path / "model_int8.tflite").read_bytes())
+    inputs = quantize_inputs(graph, [data.test_inputs[0][:count]])[0].reshape(count, -1)
+    outputs = run_on_host(compile_graph(graph, engine="c-compact"), inputs)
+    with np.load(bundle.path / "samples.npz") as stored:
+        expected = stored["expected"].reshape(len(stored["expected"]), -1)
+        same_inputs = np.array_equal(stored["inputs"].reshape(len(expected), -1)[:count],
+                                     inputs[: len(expected)])  # fmt: skip
+    if not same_inputs or not np.array_equal(expected[:count], outputs[: len(expected)]):
+        raise ProofError("compact C on the host = TFLM", "the bundle's samples differ")
+    return {
+        "accuracy": float((outputs.argmax(1) == labels).mean()),
+        "float": accuracy(network, tested.x_test[:count], tested.y_test[:count]),
+        "samples": count,
+    }
+
+
+def measure(
+    setup: Setup,
+    converted: Converted,
+    engines: Sequence[str],
+    core: str,
+    samples: int = EMULATED,
+) -> list[dict[str, Any]]:
+    """Rows of one bundle on one emulated core, with estimates for real boards in each."""
+
+    def make() -> dict[str, Any]:
+        rows = run_bench(
+            Bundle.open(converted.bundle),
+            engines=engines,
+            cores=(core,),
+            tflm_root=setup.tflm_root,
+            limit=samples,
+            progress=setup.progress,
+        )
+        return {"rows": [_with_boards(row) for row in rows]}
+
+    point = setup.store.point(
+        f"measure-{converted.key}-{core}",
+        make,
+        decides=(tuple(engines), converted.facts, samples, str(setup.tflm_root is None)),
+        progress=setup.progress,
+        again=setup.measure_again,
+    )
+    rows: list[dict[str, Any]] = point["rows"]
+    return rows
+
+
+def _with_boards(row: Row) -> dict[str, Any]:
+    boards = []
+    for estimate in estimates([row]):
+        boards.append(
+            {
+                "board": estimate.board.name,
+                "mhz": estimate.board.mhz,
+                "milliseconds": list(estimate.milliseconds),
+                "microjoules": estimate.microjoules,
+                "fits": estimate.fits,
+                "datasheet": estimate.board.datasheet,
+            }
+        )
+    return row.as_json() | {"boards": boards}
+
+
+def row_of(rows: Sequence[Mapping[str, Any]], engine: str) -> Mapping[str, Any] | None:
+    """The engine's row, if it ran."""
+    for row in rows:
+        if row["engine"] == engine and row["samples"]:
+            return row
+    return None
+
+
+def needed(rows: Sequence[Mapping[str, Any]], engine: str) -> Mapping[str, Any]:
+    """The engine's row.
+
+    Raises:
+        BridgeError: it did not run, with its reason.
+    """
+    found = row_of(rows, engine)
+    if found is None:
+        notes = [row["note"] for row in rows if row["engine"] == engine]
+        raise BridgeError(f"{engine} did not run: {notes[0] if notes else 'not asked for'}")
+    return found

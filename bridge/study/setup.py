@@ -1,0 +1,102 @@
+"""What every study script takes from its command line, and where it keeps things."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.errors import BridgeError
+from bridge.progress import Progress
+from bridge.study.store import Store
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One run of a study.
+
+    Attributes:
+        name: of the study, and of its page.
+        work: folder for networks, bundles and points; a run goes on with what is there.
+        pages: folder that the page, its pictures and its JSON are written to.
+        quick: few epochs and points, to see that everything works.
+        seed: of all that is drawn.
+        measure_again: repeat what runs on the emulated core, keep the trained networks.
+        tflm_root: a built TFLM tree, or None.
+        progress: told what runs.
+    """
+
+    name: str
+    work: Path
+    pages: Path
+    quick: bool
+    seed: int
+    measure_again: bool
+    tflm_root: Path | None
+    progress: Progress
+
+    @property
+    def store(self) -> Store:
+        """This study's points."""
+        return Store(self.work / self.name / "points")
+
+    def bundle(self, key: str) -> Path:
+        """Where a point's bundle stands."""
+        return self.work / self.name / "bundles" / key
+
+    @property
+    def command(self) -> str:
+        """What makes this page again."""
+        parts = [f"python scripts/reproduce_{self.name}.py"]
+        parts += ["--quick"] if self.quick else []
+        parts += [f"--seed {self.seed}"] if self.seed else []
+        return " ".join(parts)
+
+
+def run(name: str, about: str, study: Callable[[Setup], Path], argv: Sequence[str]) -> int:
+    """Parse a script's command line and run its study; returns the exit status.
+
+    A user's mistake or a missing part is told in words, never as a stack trace.
+    """
+    from bridge.console import Terminal
+
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="few epochs and points: minutes")
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/studies"), help="networks, bundles, points"
+    )
+    parser.add_argument(
+        "--pages", type=Path, help="where the page goes; docs/results, with --quick the work folder"
+    )
+    parser.add_argument(
+        "--measure-again", action="store_true", help="keep the networks, measure all anew"
+    )
+    given = parser.parse_args(argv)
+    root = os.environ.get("TFLM_ROOT")
+    work = given.work / "quick" if given.quick else given.work
+    setup = Setup(
+        name=name,
+        work=work,
+        pages=given.pages or (work / "pages" if given.quick else Path("docs/results")),
+        quick=given.quick,
+        seed=given.seed,
+        measure_again=given.measure_again,
+        tflm_root=Path(root) if root else None,
+        progress=Terminal(),
+    )
+    try:
+        page = study(setup)
+    except BridgeError as error:
+        print(f"error: {error.what}\nhint: {error.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    print(page)
+    return 0

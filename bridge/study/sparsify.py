@@ -1,0 +1,372 @@
+"""Train a PyTorch network to few weights: gradual pruning, feedback, distillation.
+
+- How many weights stay rises to the target along a cubic (Zhu and Gupta 2017).
+- Which ones stay is decided over the whole network by layer-adaptive magnitude (Lee et al.,
+  "Layer-adaptive sparsity for the magnitude-based pruning", ICLR 2021), so that no layer's share
+  is set by hand.
+- Then the mask is frozen and what stayed is trained on.
+- The float network teaches (Hinton et al. 2015): its soft outputs are part of the loss.
+
+Structured pruning removes whole channels by the size of their weights, in and out, and leaves a
+smaller dense network. Both end in a network without channels that do nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bridge.data import Array, Dataset
+from bridge.study.chain import compact, spread, weighted
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained to few weights.
+
+    Attributes:
+        epochs: in all.
+        falling: the part of them in which weights are still taken away.
+        rate: of Adam, at the start; it falls to zero along a cosine.
+        batch: samples a step.
+        teacher: weight of the float network's soft outputs in the loss, 0 to 1.
+        temperature: that softens both outputs.
+        shift: images are moved by up to so many pixels.
+        jitter: windows are scaled by up to this share and get a fifth of it as noise.
+        mirror: half of the images are mirrored.
+        every: steps between two masks.
+        least: a channel with fewer weights, in and out, is removed: its bias and requantization
+            would cost more than it gives.
+        seed: of order and augmentation.
+    """
+
+    epochs: int
+    falling: float = 0.5
+    rate: float = 2e-3
+    batch: int = 128
+    teacher: float = 0.7
+    temperature: float = 4.0
+    shift: int = 0
+    jitter: float = 0.0
+    mirror: bool = False
+    every: int = 60
+    least: int = 2
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set as tensors, channels first."""
+
+    x: Any
+    y: Any
+    x_test: Any
+    y_test: Any
+
+
+def samples(data: Dataset, limit: int | None = None) -> Samples:
+    """The tensors of a classification data set, of at most ``limit`` training samples."""
+    import torch
+
+    def tensor(a: Array) -> Any:
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(a, -1, 1) if a.ndim > 2 else a))
+
+    few = data.limited(limit)
+    return Samples(
+        tensor(few.train_inputs[0]),
+        torch.from_numpy(few.y_train),
+        tensor(data.test_inputs[0]),
+        torch.from_numpy(data.y_test),
+    )
+
+
+def accuracy(network: Any, x: Any, y: Any) -> float:
+    """Share of right classes."""
+    import torch
+
+    network.eval()
+    with torch.no_grad():
+        right = [(network(a).argmax(1) == b).sum() for a, b in zip(x.split(500), y.split(500))]  # noqa: B905
+    return float(sum(int(r) for r in right)) / len(y)
+
+
+def prune_weights(
+    network: Any,
+    teacher: Any,
+    data: Samples,
+    share: float,
+    recipe: Recipe,
+    report: Callable[[str], None],
+    start: float | None = None,
+) -> Any:
+    """Train to a share of the weights.
+
+    Args:
+        network: a chain without BatchNorm; not changed.
+        teacher: the float network.
+        share: of ``network``'s weights that stay, 0 to 1.
+        start: the share to fall from; the network's own where left out.
+
+    Returns:
+        the pruned network without the channels that do nothing.
+    """
+    weights = {n: layer.weight for n, layer in weighted(network).items()}
+    total = sum(int(w.numel()) for w in weights.values())
+    first = start if start is not None else sum(int((w != 0).sum()) for w in weights.values())
+    begin = first if start is None else first * total
+
+    def masks(model: Any, done: float) -> dict[str, Any]:
+        keep = share * total + (begin - share * total) * (1 - done) ** 3
+        return largest(model, round(keep), recipe.least)
+
+    trained, last = _train(network, teacher, data, masks, recipe, report)
+    return compact(trained, {n: _rows(m) for n, m in list(last.items())[:-1]})
+
+
+def prune_channels(
+    network: Any,
+    teacher: Any,
+    data: Samples,
+    share: float,
+    recipe: Recipe,
+    report: Callable[[str], None],
+) -> Any:
+    """Train to a share of the weights by removing whole channels; a smaller dense network."""
+    total = sum(int(layer.weight.numel()) for layer in weighted(network).values())
+
+    def masks(model: Any, done: float) -> dict[str, Any]:
+        return strongest(model, round(total * (share + (1 - share) * (1 - done) ** 3)))
+
+    trained, last = _train(network, teacher, data, masks, recipe, report)
+    return compact(trained, {n: _rows(m) for n, m in list(last.items())[:-1]})
+
+
+def largest(network: Any, keep: int, least: int) -> dict[str, Any]:
+    """Masks of the ``keep`` weights of largest layer-adaptive magnitude, without idle channels."""
+    import torch
+
+    layers = weighted(network)
+    scores = {}
+    for name, layer in layers.items():
+        squares = layer.weight.detach().flatten().square()
+        ordered, places = squares.sort()
+        remaining = ordered.flip(0).cumsum(0).flip(0)
+        score = torch.empty_like(squares)
+        score[places] = ordered / remaining.clamp_min(1e-30)
+        scores[name] = score.view_as(layer.weight)
+    alive = {n: torch.ones(len(layer.weight), dtype=torch.bool) for n, layer in layers.items()}
+    # Removing an idle channel frees weights for others: a few rounds settle it.
+    for _ in range(4):
+        masks = _threshold(layers, scores, alive, keep)
+        if not _bury(layers, masks, alive, least):
+            break
+    return masks
+
+
+def _threshold(layers: Any, scores: Any, alive: Any, keep: int) -> dict[str, Any]:
+    import torch
+
+    open_ = {n: scores[n] * _reach(layers, alive, n) for n in layers}
+    pooled = torch.cat([s.flatten() for s in open_.values()])
+    bound = pooled.kthvalue(max(1, len(pooled) - keep)).values
+    return {n: s > bound for n, s in open_.items()}
+
+
+def _reach(layers: Any, alive: Any, name: str) -> Any:
+    """1 where a weight joins two living channels, 0 elsewhere, shaped like the weights."""
+    import torch
+
+    names = list(layers)
+    weight = layers[name].weight
+    result = torch.ones_like(weight)
+    result[~alive[name]] = 0
+    position = names.index(name)
+    if position:
+        before = names[position - 1]
+        width = spread(layers[before], layers[name])
+        result[:, ~alive[before].repeat_interleave(width)] = 0
+    return result
+
+
+def _bury(layers: Any, masks: Any, alive: Any, least: int) -> bool:
+    """Mark channels that read nothing, feed nothing, or hardly anything; whether any was."""
+    names = list(layers)
+    found = False
+    for name, after in itertools.pairwise(names):
+        into = masks[name].flatten(1).sum(1)
+        width = spread(layers[name], layers[after])
+        out = masks[after].transpose(0, 1).flatten(1).sum(1).view(-1, width).sum(1)
+        idle = alive[name] & ((into == 0) | (out == 0) | (into + out < least))
+        if idle.any() and int((alive[name] & ~idle).sum()) >= 2:
+            alive[name] &= ~idle
+            found = True
+    return found
+
+
+def strongest(network: Any, keep: int) -> dict[str, Any]:
+    """Masks of whole channels: the strongest of all layers that leave at most ``keep`` weights.
+
+    A channel's strength is the norm of its weights times that of those which read it, in units
+    of its layer's mean.
+    """
+    import torch
+
+    layers = weighted(network)
+    names = list(layers)
+    strength = {}
+    for name, after in itertools.pairwise(names):
+        into = layers[name].weight.detach().flatten(1).norm(dim=1)
+        out = layers[after].weight.detach().transpose(0, 1).flatten(1)
+        both = into * out.reshape(len(into), -1).norm(dim=1)
+        strength[name] = both / both.mean().clamp_min(1e-30)
+    bounds = torch.cat([s for s in strength.values()]).sort().values
+
+    def alive_at(bound: Any) -> dict[str, Any]:
+        result = {}
+        for name in names:
+            if name in strength:
+                # Two channels at least: a layer of one carries hardly anything.
+                floor = strength[name].sort(descending=True).values[min(1, len(strength[name]) - 1)]
+                result[name] = strength[name] >= torch.minimum(bound, floor)
+            else:
+                result[name] = torch.ones(len(layers[name].weight), dtype=torch.bool)
+        return result
+
+    def size(alive: dict[str, Any]) -> int:
+        return sum(int(_reach(layers, alive, n).sum()) for n in names)
+
+    low, high = 0, len(bounds) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if size(alive_at(bounds[middle])) <= keep:
+            high = middle
+        else:
+            low = middle + 1
+    alive = alive_at(bounds[low])
+    return {n: _reach(layers, alive, n) > 0 for n in names}
+
+
+def _rows(mask: Any) -> Any:
+    """Which output channels have any weight."""
+    return mask.flatten(1).any(1)
+
+
+def _train(
+    network: Any,
+    teacher: Any,
+    data: Samples,
+    masks_at: Callable[[Any, float], dict[str, Any]],
+    recipe: Recipe,
+    report: Callable[[str], None],
+) -> tuple[Any, dict[str, Any]]:
+    """Train with masks that tighten, then with the last one."""
+    import torch
+
+    # Sums depend on how threads share them: one thread gives the same weights on any machine.
+    torch.set_num_threads(1)
+    torch.manual_seed(recipe.seed)
+    model = copy.deepcopy(network).train()
+    layers = weighted(model)
+    steps = max(1, len(data.x) // recipe.batch)
+    falling = max(1, int(recipe.epochs * recipe.falling * steps))
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * steps)
+    soft = _soft(teacher, data, recipe)
+    masks = masks_at(model, 0.0)
+    step = 0
+    frozen = False
+    for epoch in range(recipe.epochs):
+        total = 0.0
+        order = torch.randperm(len(data.x))
+        for index in range(steps):
+            if (not frozen and step % recipe.every == 0) or step == falling:
+                masks = masks_at(model, min(1.0, step / falling))
+                frozen = step >= falling
+            pick = order[index * recipe.batch : (index + 1) * recipe.batch]
+            _hide(layers, masks)
+            x = augmented(data.x[pick], recipe)
+            loss = _loss(model(x), data.y[pick], soft(x, pick), recipe)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            step += 1
+            total += float(loss.detach())
+        left = sum(int(m.sum()) for m in masks.values())
+        report(f"epoch {epoch + 1}/{recipe.epochs}, {left} weights, loss {total / steps:.4f}")
+    masks = masks if frozen else masks_at(model, 1.0)
+    _hide(layers, masks)
+    return model.eval(), masks
+
+
+def _hide(layers: Any, masks: Any) -> None:
+    """Zero what is masked, biases of idle channels too."""
+    import torch
+
+    last = list(layers)[-1]
+    with torch.no_grad():
+        for name, layer in layers.items():
+            layer.weight.mul_(masks[name])
+            if name != last:
+                layer.bias.mul_(_rows(masks[name]))
+
+
+def _soft(teacher: Any, data: Samples, recipe: Recipe) -> Callable[[Any, Any], Any]:
+    """The teacher's outputs for a batch; asked once for all where nothing is augmented."""
+    import torch
+
+    if not recipe.teacher:
+        return lambda x, pick: None
+    teacher.eval()
+    if recipe.shift or recipe.jitter or recipe.mirror:
+
+        def ask(x: Any, pick: Any) -> Any:
+            with torch.no_grad():
+                return teacher(x)
+
+        return ask
+    with torch.no_grad():
+        told = torch.cat([teacher(part) for part in data.x.split(500)])
+    return lambda x, pick: told[pick]
+
+
+def _loss(outputs: Any, labels: Any, soft: Any, recipe: Recipe) -> Any:
+    from torch.nn import functional
+
+    plain = functional.cross_entropy(outputs, labels)
+    if soft is None:
+        return plain
+    t = recipe.temperature
+    taught = functional.kl_div(
+        functional.log_softmax(outputs / t, 1),
+        functional.log_softmax(soft / t, 1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return (1 - recipe.teacher) * plain + recipe.teacher * t * t * taught
+
+
+def augmented(x: Any, recipe: Recipe) -> Any:
+    """A batch ``[N, C, …]`` changed at random as the recipe says."""
+    import torch
+    from torch.nn import functional
+
+    if recipe.shift:
+        n, _, height, width = x.shape
+        pad = recipe.shift
+        padded = functional.pad(x, (pad,) * 4).permute(0, 2, 3, 1)
+        rows = torch.randint(2 * pad + 1, (n, 1)) + torch.arange(height)
+        columns = torch.randint(2 * pad + 1, (n, 1)) + torch.arange(width)
+        sample = torch.arange(n)[:, None, None]
+        x = padded[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    if recipe.mirror:
+        x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x)
+    if recipe.jitter:
+        scale = 1 + recipe.jitter * (2 * torch.rand(len(x), *[1] * (x.ndim - 1)) - 1)
+        x = x * scale + recipe.jitter / 5 * torch.randn_like(x)
+    return x

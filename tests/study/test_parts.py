@@ -1,0 +1,103 @@
+"""Points on disk, codings, plots."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from bridge import zoo
+from bridge.progress import Silent
+from bridge.study.chain import weighted
+from bridge.study.coding import LEVELS, cluster, clustered_network, clustered_tflite, float_bytes
+from bridge.study.page import Line, Plot, draw
+from bridge.study.store import Store
+from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
+
+
+class Maker:
+    """Makes a point and counts how often."""
+
+    def __init__(self):
+        self.times = 0
+
+    def __call__(self):
+        self.times += 1
+        return {"value": 1.5, "time": self.times}
+
+
+def test_a_finished_point_is_taken_from_disk(tmp_path):
+    store, make, file = Store(tmp_path), Maker(), tmp_path / "net.pt"
+    file.write_text("x")
+
+    def ask(decides="a", **rest):
+        return store.point("p", make, decides=decides, progress=Silent(), needs=(file,), **rest)
+
+    assert ask() == ask() == {"value": 1.5, "time": 1}
+    assert ask(decides="b")["time"] == 2
+    assert ask(decides="b", again=True)["time"] == 3
+    file.unlink()
+    assert ask(decides="b")["time"] == 4
+    (tmp_path / "p.json").write_text('{"decides": ')  # a file cut off by a crash
+    file.write_text("x")
+    assert ask(decides="b")["time"] == 5
+    assert list(store.keys()) == ["p"]
+    assert json.loads((tmp_path / "p.json").read_text())["result"]["time"] == 5
+
+
+def test_a_point_that_fails_leaves_nothing(tmp_path):
+    def fail():
+        raise ValueError("stopped")
+
+    with pytest.raises(ValueError, match="stopped"):
+        Store(tmp_path).point("p", fail, decides=1, progress=Silent())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int8])
+def test_clusters_keep_zeros_and_lie_close(kind):
+    random = np.random.default_rng(3)
+    values = random.normal(0, 40, (20, 30))
+    values[random.random(values.shape) < 0.6] = 0
+    values = np.clip(values, -127, 127).astype(kind)
+    found = cluster(values)
+    assert found.dtype == kind
+    assert len(np.unique(found)) <= LEVELS
+    assert np.array_equal(found == 0, values == 0)
+    assert np.abs(found.astype(float) - values).mean() < 5
+    assert np.array_equal(cluster(found), found)
+
+
+def test_float_codings_get_smaller_with_their_reason():
+    random = np.random.default_rng(0)
+    dense = random.normal(size=(64, 50)).astype(np.float32)
+    sparse = np.where(random.random(dense.shape) < 0.9, 0, dense).astype(np.float32)
+    plain = dense.nbytes
+    assert float_bytes([dense], "none") == float_bytes([dense], "bitmask") == plain
+    # A bit a weight and a tenth of the values.
+    share = np.count_nonzero(sparse) / sparse.size
+    assert float_bytes([sparse], "bitmask") == pytest.approx(plain * (share + 1 / 32), rel=0.02)
+    clustered = cluster(dense)
+    assert float_bytes([clustered], "lut") == pytest.approx(plain / 8, rel=0.1)
+    assert float_bytes([cluster(sparse)], "huffman") < float_bytes([clustered], "huffman") / 2
+
+
+def test_clustered_networks_still_work():
+    network = zoo.network(zoo.find("lenet5", "digits"))
+    for layer in weighted(clustered_network(network, 0)).values():
+        assert len(layer.weight.unique()) <= LEVELS
+    shape = (20, 17, 1)
+    model = int8_model(lenet, shape)
+    changed = clustered_tflite(model, 0)
+    assert len(changed) == len(model)
+    inputs = random_inputs(shape, count=10)
+    before, after = run_tflm(model, inputs), run_tflm(changed, inputs)
+    assert not np.array_equal(before, after)
+    assert np.abs(before.astype(int) - after).mean() < 20
+
+
+def test_plots_are_the_same_bytes_again():
+    plot = Plot("t", "x", "y", (Line("a", ((1.0, 2.0), (3.0, 4.0))),), level=(2.5, "goal"))
+    assert draw([plot, plot]) == draw([plot, plot])
+    assert "<svg" in draw([plot])

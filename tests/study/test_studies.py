@@ -1,0 +1,126 @@
+"""Each study from networks to page, small, on the digits that scikit-learn ships."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.progress import Silent
+from bridge.study import deutel, dogan, younes
+from bridge.study.setup import Setup
+from bridge.study.subjects import LENET_DIGITS, quick
+
+pytestmark = [pytest.mark.emulated, pytest.mark.slow]
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+DIGITS = dataclasses.replace(quick(LENET_DIGITS, epochs=6), samples=200)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("studies")
+
+
+def setup(name, work):
+    return Setup(
+        name=name,
+        work=work,
+        pages=work / "pages",
+        quick=True,
+        seed=0,
+        measure_again=False,
+        tflm_root=None,
+        progress=Silent(),
+    )
+
+
+def results(page):
+    text = page.read_text()
+    found = json.loads(page.with_suffix(".json").read_text())
+    assert found["command"] in text
+    assert found["versions"]["torch"] in text
+    assert "A quick run" in text
+    for picture in page.parent.glob(f"{page.stem}*.svg"):
+        assert picture.name in text
+    return found
+
+
+def test_dogan(work):
+    asked = setup("dogan", work)
+    page = dogan.study(asked, DIGITS, (0.1,))
+    found = results(page)
+    best = found["best"]
+    assert best["accuracy"] > 0.9
+    program = best["programs"]["c-compact"]
+    assert all(made["row"]["bit_exact"] for made in best["programs"].values())
+    fast = best["programs"]["c-sparse"]["row"]
+    assert program["row"]["flash_bytes"]["total"] < fast["flash_bytes"]["total"]
+    assert program["row"]["instructions"] > fast["instructions"]
+    # The figures must be ratios of the very rows that stand beside them.
+    rows = {row["engine"]: row for row in found["baseline"]}
+    whole = rows["c-float"]["flash_bytes"]["total"] / program["row"]["flash_bytes"]["total"]
+    assert program["ratios"]["c-float"]["memory"] == pytest.approx(whole)
+    assert (
+        program["ratios"]["c-float"]["instructions"]
+        > program["ratios"]["c-dense"]["instructions"]
+        > 1
+    )
+    assert [v["met"] for v in found["verdicts"]][:1] == [whole >= dogan.GOALS["memory"]]
+
+    before = {p: p.stat().st_mtime_ns for p in work.rglob("*.json") if "pages" not in p.parts}
+    text = page.read_text()
+    assert dogan.study(asked, DIGITS, (0.1,)).read_text() == text
+    after = {p: p.stat().st_mtime_ns for p in work.rglob("*.json") if "pages" not in p.parts}
+    assert after == before, "a finished run was made again"
+
+
+def test_deutel(work):
+    found = results(deutel.study(setup("deutel", work), (DIGITS,), (0.1,), (0.1,), ("cortex-m0",)))
+    (network,) = found["networks"]
+    assert len(network["points"]) == 4
+    pruned = [p for p in network["points"] if p["share"] < 0.2]
+    assert {p["kind"] for p in pruned} == {"weights", "channels"}
+    whole = network["points"][0]["rows"]["cortex-m0"]
+    for point in pruned:
+        row = point["rows"]["cortex-m0"]
+        assert row["bit_exact"]
+        assert row["flash_bytes"]["weights"] < whole["flash_bytes"]["weights"] / 2
+        assert row["instructions"] < whole["instructions"]
+    for verdict in network["verdicts"]:
+        assert verdict["kept"] == (verdict["share"] is not None and verdict["share"] <= 0.05)
+
+
+def test_younes(work):
+    found = results(younes.study(setup("younes", work), DIGITS, (0.1,), 0.1))
+    corners = {(c["share"] < 1, c["int8"], c["coding"]): c for c in found["corners"]}
+    assert len(corners) == 2 * 4 + 2 * 5
+    plain = corners[False, False, "none"]["stored"]
+    assert plain == 4 * 61706
+    assert corners[True, True, "none"]["stored"] == pytest.approx(plain / 4, rel=0.2)
+    # A bitmask pays only where there are zeros; lossless codings cost no accuracy.
+    assert corners[True, True, "bitmask"]["stored"] < corners[True, True, "none"]["stored"] / 2
+    assert corners[False, False, "bitmask"]["stored"] == plain
+    for coding in ("bitmask", "huffman"):
+        assert corners[True, True, coding]["error"] == corners[True, True, "none"]["error"]
+    names = {a["name"] for a in found["additions"]}
+    assert "pruned + int8 + huffman" in names
+    allowed = corners[False, False, "none"]["error"] + younes.POINT + 1e-9
+    assert found["best"]["flash"] == min(
+        c["flash"] for c in found["corners"] if c["flash"] and c["error"] <= allowed
+    )
+
+
+@pytest.mark.parametrize("name", ["dogan", "deutel", "younes"])
+def test_scripts_tell_what_they_do(name):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / f"reproduce_{name}.py"), "--help"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "--quick" in done.stdout
+    assert f"docs/results/{name}.md" in done.stdout
+    assert "minutes" in done.stdout or "hour" in done.stdout

@@ -156,8 +156,9 @@ def cmsis_nn(layer: Weighted) -> Stored | None:
         and w.pad_top == w.pad_left == 0
         and layer.source.c % 4 == 0
     )
-    # arm_convolve_s8_get_buffer_size: two int16 columns, or four padded int8 ones with MVE.
-    size = 0 if pointwise else 4 * -(-column // 8) * 8
+    # arm_convolve_s8_get_buffer_size: two int16 columns, or four int8 ones with MVE, which
+    # newer versions fill up to whole vectors.
+    size = 0 if pointwise else 4 * (-(-column // 16) * 16 if mve else -(-column // 8) * 8)
     return Stored("cmsis_convolve_s8", "arm_convolve_wrapper_s8", constants, size)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.emulate.cores import core as find_core
 from bridge.emulate.run import Run, run
 from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
+from bridge.firmware.arena import host_arena_bytes
 from bridge.firmware.arrays import model_data
 from bridge.firmware.build import Firmware, build_files
 from bridge.firmware.resolver import resolver_header
@@ -53,7 +54,8 @@ def build_tflm(
 
     Raises:
         ToolchainError: there is no TFLM library for this core, or no compiler.
-        BuildError: the compiler or linker refused, or the network doesn't fit the board.
+        BuildError: the compiler or linker refused, or the network or its arena doesn't fit the
+            board.
         UnsupportedOperator: TFLM lacks an operator.
         ModelError: TFLM refuses the network on the core even with a large arena.
     """
@@ -64,9 +66,29 @@ def build_tflm(
 
     if arena is None:
         largest = find_core(core).ram // 2
-        arena = smallest_arena(link(largest), core, _input_bytes(graph), largest)
+        elf = link(largest)
+        _check_arena(model, core, largest)
+        arena = smallest_arena(elf, core, _input_bytes(graph), largest)
     elf = link(-(-arena // ARENA_STEP) * ARENA_STEP)
     return Firmware(elf, core, f"{tflm_version(tflm_root)}; linked: {linked_kernels(elf)}")
+
+
+def _check_arena(model: bytes, core: str, largest: int) -> None:
+    """Tell a network that is too large for the board from one that TFLM refuses.
+
+    Raises:
+        BuildError: the host's interpreter takes more.
+    """
+    try:
+        needed = host_arena_bytes(model)
+    except ModelError:
+        return  # the core will say why: kernels of its own may run what the host's refuse
+    if needed > largest:
+        raise BuildError(
+            f"the network needs about {needed:,} bytes of arena; the emulated {core} board has "
+            f"{largest:,} for it",
+            hint="choose a core with a larger board, or a smaller network or input",
+        )
 
 
 def check_root(tflm_root: Path, core: str) -> None:

@@ -18,14 +18,17 @@ class CmsisNN:
     Attributes:
         source: the folder with ``Include`` and ``Source``.
         core: the folder with the CMSIS core headers.
-        version: as its public header states it.
+        version: the package's, or its public header's revision, or its commit.
         origin: where it comes from, in words.
+        kernel_sums: whether its fully connected kernels want sums of the weights with MVE, as
+            all since 5.0 do; the dense engine has none for them.
     """
 
     source: Path
     core: Path
     version: str
     origin: str
+    kernel_sums: bool = False
 
     @property
     def label(self) -> str:
@@ -62,14 +65,17 @@ def find_cmsis_nn() -> CmsisNN:
             f"{source} holds no CMSIS-NN: Include/arm_nnfunctions.h is missing",
             hint="point CMSIS_NN_ROOT at a CMSIS-NN tree, or unset it",
         )
-    return CmsisNN(source, headers, _version(source), origin)
+    support = source / "Include" / "arm_nnsupportfunctions.h"
+    sums = support.is_file() and "kernel_sum" in support.read_text(errors="replace")
+    return CmsisNN(source, headers, _version(source), origin, sums)
 
 
 def _version(source: Path) -> str:
-    for name in ("BAKENN_PROVENANCE.md", "README.md", "Include/arm_nnfunctions.h"):
-        file = source / name
-        if file.is_file():
-            found = re.search(r"\b(\d+\.\d+\.\d+)\b", file.read_text(errors="replace"))
-            if found:
-                return found.group(1)
-    return "unknown version"
+    packaged = source / "BAKENN_PROVENANCE.md"
+    if packaged.is_file():
+        found = re.search(r"\b(\d+\.\d+\.\d+)\b", packaged.read_text(errors="replace"))
+        if found:
+            return found.group(1)
+    header = (source / "Include" / "arm_nnfunctions.h").read_text(errors="replace")
+    found = re.search(r"\$Revision:\s*V?\.?(\S+)", header)
+    return f"header {found.group(1)}" if found else "unknown version"

@@ -15,7 +15,7 @@ import pytest
 
 from bridge.compile.registrations import register_layers
 from bridge.emulate import CORES, run
-from bridge.errors import EmulationError, ModelError, ToolchainError
+from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
 from bridge.firmware.build import build_empty, build_traced
 from bridge.firmware.build_tflm import ARENA_STEP, PREFIX, build_tflm, libraries
 from bridge.firmware.resolver import METHODS, resolver_header
@@ -189,6 +189,12 @@ def test_stock_kernels_refuse_a_model_without_its_weights(small, tflm_root, tmp_
     found = register_layers(model, graph, prefix=PREFIX)
     with pytest.raises(ModelError, match="refuses the network"):
         build(found.model, graph, "cortex-m4", tmp_path / "run", tflm_root)
+
+
+def test_an_arena_that_the_board_has_not_is_said(tflm_root, tmp_path):
+    model = int8_model(lambda layers, x: layers.MaxPooling2D(4)(x), (1100, 1000, 1))
+    with pytest.raises(BuildError, match=r"needs about [\d,]+ bytes of arena; .* cortex-m55"):
+        build(model, read_tflite(model), "cortex-m55", tmp_path / "run", tflm_root)
 
 
 def test_the_arena_is_the_smallest(small, tflm_root, tmp_path):

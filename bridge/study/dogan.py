@@ -20,8 +20,6 @@ from bridge.study.subjects import LENET, quick
 CORE = "cortex-m4"
 CHANNELS = 0.2
 SHARES = (0.04, 0.027, 0.022)
-LAST = 0.0245
-"""Once more from the first, with four times the training."""
 PAPER = {"memory": 12.45, "speed": 2.57}
 MICROCOMPRESSION = 55.8
 GOALS = {"memory": 40.0, "instructions": 10.0, "accuracy": 0.988, "lost": 0.003, "weights": 60.0}
@@ -62,8 +60,6 @@ def _chain(trainer: Trainer, whole: Pruned, shares: Sequence[float]) -> list[Pru
     for share in shares:
         current = trainer.by_weights(share, current, longer)
         chain.append(current)
-    if not trainer.setup.quick:
-        chain.append(trainer.by_weights(LAST, chain[0], replace(longer, epochs=40, rate=3e-3)))
     return chain
 
 

@@ -85,6 +85,10 @@ def convert(
     quantize: Annotated[
         Quantize, typer.Option(help="Quantization-aware training, or after training.")
     ] = Quantize.qat,
+    clusters: Annotated[
+        int,
+        typer.Option(help="Distinct values a weight tensor, for tflm-bridge compress; 0 for free."),
+    ] = 0,
     epochs: Annotated[int, typer.Option(help="Epochs of fine-tuning; 0 for none.")] = 6,
     learning_rate: Annotated[float, typer.Option(help="Of fine-tuning, at its start.")] = 1e-3,
     max_accuracy_drop: Annotated[
@@ -122,6 +126,7 @@ def convert(
         pattern=pattern.value,
         schedule=schedule.value,
         quantize=quantize.value,
+        clusters=clusters,
         epochs=epochs,
         learning_rate=learning_rate,
         max_accuracy_drop=max_accuracy_drop,

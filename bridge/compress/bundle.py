@@ -109,6 +109,7 @@ def _record(bundle: Bundle, done: CompressedFile) -> None:
         name,
         target_arena_bytes(done.result.model),
         done.result.decompression_bytes,
+        target_arena_bytes(done.result.model, done.result.decompression_bytes),
     )
     files: dict[str, bytes | str] = {FILE: done.result.model}
     files |= {f"firmware/tflm_compressed/{file}": text for file, text in arrays.items()}

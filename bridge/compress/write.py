@@ -25,8 +25,8 @@ _PROVENANCE = (b"min_runtime_version", b"CONVERSION_METADATA")
 def write_decoded(model: bytes, codings: Mapping[int, Encoded]) -> bytes:
     """Put encoded constants in the place of plain ones.
 
-    Also drops what TFLite Micro doesn't read: empty buffers, provenance, and all but one of a
-    tensor's zero points where they are equal (its loader repeats a single one).
+    Also drops what TFLite Micro doesn't read: empty buffers, provenance, constants' names, and all
+    but one of a tensor's zero points where they are equal (its loader repeats a single one).
 
     Args:
         model: a .tflite with one subgraph.
@@ -94,7 +94,9 @@ def _decode_opcode(tree: Any, schema: Any) -> int:
 
 def _tidy(tree: Any, buffers: _Buffers) -> None:
     for tensor in tree.subgraphs[0].tensors:
-        if not buffers.size(tensor.buffer):
+        if buffers.size(tensor.buffer):
+            tensor.name = None
+        else:
             tensor.buffer = 0
         q = tensor.quantization
         if q is not None and q.zeroPoint is not None and len(set(map(int, q.zeroPoint))) == 1:

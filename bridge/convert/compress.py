@@ -247,6 +247,13 @@ def quantize_int8(
         if way == "qat" and task is not None:
             outcome = quantize.train_quantized(pruned, task, options, ladder.progress.update)
             ladder.note(f"quantized training: kept epoch {outcome.best} of {outcome.epochs}")
+        if options.clusters:
+            from bridge.convert.cluster import cluster
+
+            # Last, since quantized training would move the values apart again.
+            fitted = cluster(pruned, task, options, ladder.progress.update)
+            kept = "" if fitted is None else f", kept epoch {fitted.best} of {fitted.epochs}"
+            ladder.note(f"at most {options.clusters} distinct values a weight tensor{kept}")
         candidates = quantize.candidates(pruned, calibration, trained=way == "qat")
         best = max(candidates, key=lambda c: c.snr_db)
         told = ", ".join(f"{c.name} {c.snr_db:.1f} dB" for c in candidates)

@@ -43,6 +43,8 @@ class ConvertOptions:
             really removed: the tensors shrink).
         schedule: ``polynomial`` (rises to the target) or ``constant`` (from the first step).
         quantize: ``ptq`` or ``qat``.
+        clusters: at most so many distinct values in each weight tensor, zero among them, for
+            shorter codes in ``tflm-bridge compress``; 0 leaves them free.
         epochs: of fine-tuning while pruning; QAT runs half as many. 0: no fine-tuning.
         learning_rate: of Adam, at the start of fine-tuning.
         batch_size: of fine-tuning.
@@ -69,6 +71,7 @@ class ConvertOptions:
     pattern: str = "unstructured"
     schedule: str = "polynomial"
     quantize: str = "qat"
+    clusters: int = 0
     epochs: int = 6
     learning_rate: float = 1e-3
     batch_size: int = 64
@@ -102,6 +105,11 @@ class ConvertOptions:
         if self.epochs < 0 or self.batch_size < 1 or self.samples < 1:
             raise InputError(
                 "epochs, batch size and samples can't be negative", hint="only epochs may be 0"
+            )
+        if self.clusters and not 3 <= self.clusters <= 256:
+            raise InputError(
+                f"{self.clusters} clusters are not within 3 … 256",
+                hint="16 give codes of about five bits a weight; 0 leaves the values free",
             )
         if self.pattern == "2:4" and self.sparsity not in (0.0, 0.5, 0.9):
             raise InputError(

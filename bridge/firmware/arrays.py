@@ -61,6 +61,7 @@ def package_arrays(
     prefix: str = "model",
     arena_bytes: int = 0,
     decompression_bytes: int = 0,
+    lent_arena_bytes: int = 0,
 ) -> Mapping[str, str]:
     """The files that put one network into TFLM firmware.
 
@@ -72,6 +73,7 @@ def package_arrays(
         prefix: what every name starts with; a C identifier in small letters.
         arena_bytes: the arena that ``<PREFIX>_ARENA_SIZE`` asks for.
         decompression_bytes: ``<PREFIX>_DECOMPRESSION_SIZE``, for a network with DECODE operators.
+        lent_arena_bytes: ``<PREFIX>_LENT_ARENA_SIZE``, the arena where that much is lent beside it.
 
     Returns:
         File name → text: ``<prefix>_model_data.h/.cc``, ``<prefix>_settings.h``,
@@ -91,6 +93,7 @@ def package_arrays(
             prefix,
             arena_bytes,
             decompression_bytes=decompression_bytes,
+            lent_arena_bytes=lent_arena_bytes,
         ),
         f"{prefix}_resolver.h": resolver_header(graph, prefix),
     }
@@ -111,6 +114,7 @@ def vector_files(
     arena_bytes: int,
     arena_note: str = TFLM_ARENA,
     decompression_bytes: int = 0,
+    lent_arena_bytes: int = 0,
 ) -> Mapping[str, str]:
     """Settings and test vectors alone, for any runtime: see :func:`package_arrays`.
 
@@ -131,6 +135,7 @@ def vector_files(
         "arena_bytes": arena_bytes,
         "arena_note": textwrap.wrap(f"Bytes, 16-byte aligned: {arena_note}.", 95),
         "decompression_bytes": decompression_bytes,
+        "lent_arena_bytes": lent_arena_bytes,
         "inputs": inputs,
         "outputs": outputs,
         "tensors": [*inputs, *outputs],

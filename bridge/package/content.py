@@ -133,12 +133,15 @@ def _tflm(what: _Subject, graph: Graph, model: bytes) -> _Made:
     decoding = any(operator.kind == "CUSTOM:TFLM_DECODE" for operator in graph.operators)
     lent = int(what.bundle.manifest["compressed"]["decompression_bytes"]) if decoding else 0
     arena = target_arena_bytes(model)
-    arrays = package_arrays(graph, model, what.inputs, what.expected, what.prefix, arena, lent)
+    smaller = target_arena_bytes(model, lent) if lent else 0
+    arrays = package_arrays(
+        graph, model, what.inputs, what.expected, what.prefix, arena, lent, smaller
+    )
     facts = _interpreter_facts(graph, model, f"{arena:,} bytes: {TFLM_ARENA}")
     if lent:
         facts["decompression memory"] = (
-            f"{lent:,} bytes of the arena hold decoded weights; {what.prefix}_lend() gives them a "
-            "place of their own, and the arena may then be smaller by as much"
+            f"the arena holds up to {lent:,} bytes of decoded weights; {what.prefix}_lend() "
+            f"gives them a place of their own, and an arena of {smaller:,} bytes is enough then"
         )
     return _Made(_plain_c(arrays), (), facts)
 

@@ -5,16 +5,14 @@ What needs TFLite Micro's headers or library runs where TFLM_ROOT names a built 
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from bridge.emulate import run
 from bridge.package import ENGINES, export
-from bridge.paths import tflm_project
+from tests.package.project import BOARDS, TFLM_ROOT, build, call, lay_out, needs_tflm
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 GCC = ["arm-none-eabi-gcc", "-mthumb"]
@@ -25,16 +23,6 @@ TARGETS = {
     "cortex-m55": [*GCC, "-mcpu=cortex-m55", "-mfloat-abi=hard"],
 }
 C11, CPP17 = ["-x", "c", "-std=c11"], ["-x", "c++", "-std=c++17"]
-TFLM_ROOT = os.environ.get("TFLM_ROOT", "")
-needs_tflm = pytest.mark.skipif(not TFLM_ROOT, reason="TFLM_ROOT names no TFLite Micro tree")
-
-
-def call(*command, cwd=None):
-    result = subprocess.run(
-        [str(c) for c in command], capture_output=True, text=True, check=False, cwd=cwd
-    )
-    assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stderr}{result.stdout}"
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -123,57 +111,18 @@ def test_the_sketch_compiles_as_cpp(packages, engine, tmp_path):
          "-o", tmp_path / "sketch.o")  # fmt: skip
 
 
-FIRMWARE = """
-cmake_minimum_required(VERSION 3.20)
-project(firmware C CXX)
-set(CMAKE_CXX_STANDARD 17)
-add_compile_options(-Os -ffunction-sections -fdata-sections
-  $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti> $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>
-  $<$<COMPILE_LANGUAGE:CXX>:-fno-threadsafe-statics>)
-@TFLM@
-add_subdirectory(package)
-add_executable(firmware main.c startup.c semihost.c @MORE@)
-target_link_libraries(firmware PRIVATE @LIBRARY@)
-target_link_options(firmware PRIVATE -nostartfiles --specs=nano.specs -Wl,--gc-sections
-  -Wl,--no-warn-rwx-segments -L${CMAKE_SOURCE_DIR} -T${CMAKE_SOURCE_DIR}/@BOARD@.ld)
-"""
-RUNTIME = """
-extern "C" {
-void *__dso_handle;
-int __aeabi_atexit(void *, void (*)(void *), void *) { return 0; }
-void __cxa_pure_virtual() { for (;;) {} }
-}
-"""
-BOARDS = {"cortex-m0": "mps2-an385", "cortex-m4": "mps2-an386", "cortex-m55": "mps3-an547"}
-
-
 def firmware(folder, package, core, main=None, library="net"):
-    """A user's firmware project: own start-up files and linker script, our package inside."""
-    project = tflm_project()
-    for name in ("startup.c", "semihost.c", "semihost.h", "firmware.ld", f"{BOARDS[core]}.ld"):
-        shutil.copy(project / "boards" / name, folder)
-    shutil.copy(project / "cmake/arm-none-eabi.cmake", folder)
+    """Our package in a user's firmware project, with the package's example or another main."""
+    on_tflm = any(file.suffix == ".cpp" for file in (package / "src").iterdir())
+    lay_out(folder, core, tflm=on_tflm)
     shutil.copytree(package, folder / "package")
     example = next((package / "examples").glob("*/*.c"))
     (folder / "main.c").write_text(main or example.read_text())
-    (folder / "runtime.cpp").write_text(RUNTIME)
-    on_tflm = any(file.suffix == ".cpp" for file in (package / "src").iterdir())
-    values = {
-        "TFLM": f"include({project / 'cmake/FindTFLM.cmake'})" if on_tflm else "",
-        "MORE": "runtime.cpp" if on_tflm else "",
-        "LIBRARY": library,
-        "BOARD": BOARDS[core],
-    }
-    text = FIRMWARE
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    (folder / "CMakeLists.txt").write_text(text)
-    call(
-        "cmake", "-S", ".", "-B", "build", "-G", "Ninja", "--toolchain", "arm-none-eabi.cmake",
-        f"-DBRIDGE_CORE={core}", f"-DTFLM_ROOT={TFLM_ROOT}", cwd=folder,
-    )  # fmt: skip
-    call("cmake", "--build", "build", cwd=folder)
-    return folder / "build/firmware"
+    (folder / "application.cmake").write_text(
+        "add_subdirectory(package)\nadd_executable(firmware main.c)\n"
+        f"target_link_libraries(firmware PRIVATE board {library})\n"
+    )
+    return build(folder, core)
 
 
 TWICE = """

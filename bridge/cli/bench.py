@@ -64,7 +64,9 @@ def bench(
     console = Console(width=None if Console().is_terminal else 180)
     console.print(comparison(rows, title=f"{opened.manifest.get('model')}: {bundle}"))
     console.print(LEGEND, style="dim", highlight=False)
-    console.print(boards(rows))
+    estimated = boards(rows)
+    if estimated.row_count:
+        console.print(estimated)
     for row in rows:
         if row.ran and row.note:
             console.print(f"{row.engine} on {row.core}: {row.note}", style="dim", highlight=False)

@@ -19,6 +19,9 @@ from bridge.errors import DataError, InputError
 
 Array = npt.NDArray[Any]
 
+USER = "_bridge_user_"
+"""What the names of modules that the user gave as files start with."""
+
 LAYOUTS = ("channels-first", "channels-last")
 TASKS = ("classification", "reconstruction", "regression", "none")
 
@@ -118,7 +121,7 @@ def load_module(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise InputError(f"there is no file {path}", hint="check the path before the colon")
-    name = f"_bridge_user_{path.stem}_{abs(hash(str(path.resolve())))}"
+    name = f"{USER}{path.stem}_{abs(hash(str(path.resolve())))}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is not a Python file", hint="give file.py:Name")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bridge import zoo
 from bridge.convert.options import ConvertOptions
-from bridge.data import Dataset, attribute_of
+from bridge.data import USER, Dataset, attribute_of
 from bridge.errors import DataError, InputError, ModelError
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -139,11 +141,12 @@ def load_weights(network: Any, path: Path, *, allow_pickle: bool = False) -> Any
                 hint="save model.state_dict() instead, or trust the file with --allow-pickle",
             ) from None
         try:
-            state = torch.load(path, map_location="cpu", weights_only=False)
+            with _findable(network):
+                state = torch.load(path, map_location="cpu", weights_only=False)
         except Exception as error:
             raise InputError(
                 f"{path} can't be unpickled: {type(error).__name__}: {error}",
-                hint="its class must be importable",
+                hint="its class must be in the file that MODEL names, or importable",
             ) from error
     except (RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile, KeyError) as error:
         first = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
@@ -180,6 +183,24 @@ def load_weights(network: Any, path: Path, *, allow_pickle: bool = False) -> Any
     return network
 
 
+@contextmanager
+def _findable(network: Any) -> Iterator[None]:
+    """Let a pickle find the user's class where it was: in the script that ran, or in its file."""
+    module = sys.modules[type(network).__module__]
+    file = getattr(module, "__file__", None)
+    names = ("__main__", Path(file).stem) if file and module.__name__.startswith(USER) else ()
+    before = {name: sys.modules.get(name) for name in names}
+    sys.modules.update(dict.fromkeys(names, module))
+    try:
+        yield
+    finally:
+        for name, earlier in before.items():
+            if earlier is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = earlier
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -190,13 +211,16 @@ def _bytes(path: Path) -> bytes:
 def _onnx(path: Path, options: ConvertOptions) -> Source:
     import onnx
 
-    content = _bytes(path)
+    _bytes(path)
     try:
-        model = onnx.load_from_string(content)
+        model = onnx.load(path)  # also weights that lie in a file beside it
         onnx.checker.check_model(model)
     except Exception as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else "unreadable"
-        raise InputError(f"{path} is no valid ONNX model: {first}") from error
+        raise InputError(
+            f"{path} is no valid ONNX model: {first}",
+            hint="export it again; a file of weights beside it (.onnx.data) must come along",
+        ) from error
     constants = {i.name for i in model.graph.initializer}
     inputs = [i for i in model.graph.input if i.name not in constants]
     shapes: list[tuple[int, ...]] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,19 @@ def test_pickled_module_only_when_asked(tmp_path: Path) -> None:
         load_weights(nn.Linear(6, 3), path)
     assert "--allow-pickle" in caught.value.hint
     assert isinstance(load_weights(nn.Linear(6, 3), path, allow_pickle=True), nn.Linear)
+
+
+@pytest.mark.parametrize("where", ["__main__", "net"])
+def test_pickled_module_of_the_users_class(net: Path, tmp_path: Path, where: str) -> None:
+    """Saved by a script that held the class, or that imported it from its file."""
+    run = {"__main__": f"{NET}\n", "net": "from net import Net\n"}[where]
+    run += "import torch; torch.save(Net(classes=7), 'whole.pt')"
+    subprocess.run([sys.executable, "-c", run], cwd=tmp_path, check=True)
+    options = ConvertOptions(f"{net}:Net", weights=tmp_path / "whole.pt", allow_pickle=True)
+    before = sys.modules["__main__"]
+    assert open_source(options).network.fc.out_features == 7
+    assert sys.modules["__main__"] is before
+    assert "net" not in sys.modules
 
 
 def test_data_that_does_not_fit(net: Path) -> None:

@@ -37,6 +37,25 @@ def test_onnx(tmp_path: Path) -> None:
     assert (out / "model_int8.tflite").is_file()
 
 
+def test_onnx_with_its_weights_in_another_file(tmp_path: Path) -> None:
+    network, shapes = networks()["mlp"]
+    path = tmp_path / "net.onnx"
+    onnx.save(
+        export(network, shapes),
+        path,
+        save_as_external_data=True,
+        location="net.onnx.data",
+        size_threshold=0,
+    )
+    _, out = run(str(path), tmp_path / "o")
+    (tmp_path / "net.onnx.data").unlink()
+    whole = onnx.load(out / "model.onnx")  # the bundle's own copy needs no other file
+    assert sum(len(i.raw_data) for i in whole.graph.initializer) > 500
+    with pytest.raises(InputError, match="is no valid ONNX model") as caught:
+        run(str(path), tmp_path / "p")
+    assert ".onnx.data" in caught.value.hint
+
+
 def test_pt2(tmp_path: Path) -> None:
     network, shapes = networks()["mlp"]
     batch = torch.export.Dim("batch", min=1)

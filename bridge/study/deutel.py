@@ -41,7 +41,7 @@ def study(
         shares, channel_shares = (0.1,), (0.25,)
     found: list[dict[str, Any]] = []
     page = setup.pages / f"{setup.name}.md"
-    for subject in subjects:
+    for position, subject in enumerate(subjects):
         trainer = Trainer(subject, setup)
         sweeps = _sweeps(trainer, shares, channel_shares)
         converted = {
@@ -53,7 +53,8 @@ def study(
             for way in QUANTIZATIONS
         }
         found.append(_subject(setup, trainer, sweeps, converted, cores))
-        page = show(setup, found, cores)  # after each network: an early look at a long run
+        missing = [s.title for s in subjects[position + 1 :]]
+        page = show(setup, found, cores, missing)  # after each network: an early look
     return page
 
 
@@ -138,13 +139,18 @@ def _verdicts(points: list[dict[str, Any]], whole: Converted) -> list[dict[str, 
     return result
 
 
-def show(setup: Setup, subjects: list[dict[str, Any]], cores: Sequence[str]) -> Path:
-    """Write the page."""
+def show(
+    setup: Setup, subjects: list[dict[str, Any]], cores: Sequence[str], missing: Sequence[str]
+) -> Path:
+    """Write the page; networks that are not yet measured are named as missing."""
     plots = {}
     for subject in subjects:
         plots[f"deutel-{subject['name']}"] = _plots(subject)
     facts = {"subjects": subjects, "cores": cores, "kinds": KINDS, "ways": QUANTIZATIONS}
-    return write_page(setup, Page("deutel.md.j2", facts, plots, {"networks": subjects}))
+    facts["missing"] = missing
+    return write_page(
+        setup, Page("deutel.md.j2", facts, plots, {"networks": subjects, "missing": list(missing)})
+    )
 
 
 def _plots(subject: dict[str, Any]) -> list[Plot]:

@@ -91,8 +91,8 @@ def convert_network(
     return Converted(key, folder, facts["accuracy"], facts["float"], facts["samples"], facts)
 
 
-def judged(bundle: Bundle, subject: Subject, network: Any) -> dict[str, Any]:
-    """Accuracy of float and int8 on the subject's test samples.
+def judged(bundle: Bundle, subject: Subject, network: Any = None) -> dict[str, Any]:
+    """Accuracy of int8, and of a float network, on the subject's test samples.
 
     Our C on the host runs them: the interpreter's reference kernels would take hours. On the
     bundle's own samples it must give the interpreter's bytes.
@@ -109,7 +109,7 @@ def judged(bundle: Bundle, subject: Subject, network: Any) -> dict[str, Any]:
     from bridge.graph import read_tflite
 
     data = load(subject.dataset)
-    tested, labels = samples(data), data.y_test[: subject.samples]
+    labels = data.y_test[: subject.samples]
     count = len(labels)
     graph = read_tflite((bundle.path / "model_int8.tflite").read_bytes())
     inputs = quantize_inputs(graph, [data.test_inputs[0][:count]])[0].reshape(count, -1)
@@ -120,11 +120,11 @@ def judged(bundle: Bundle, subject: Subject, network: Any) -> dict[str, Any]:
                                      inputs[: len(expected)])  # fmt: skip
     if not same_inputs or not np.array_equal(expected[:count], outputs[: len(expected)]):
         raise ProofError("compact C on the host = TFLM", "the bundle's samples differ")
-    return {
-        "accuracy": float((outputs.argmax(1) == labels).mean()),
-        "float": accuracy(network, tested.x_test[:count], tested.y_test[:count]),
-        "samples": count,
-    }
+    facts = {"accuracy": float((outputs.argmax(1) == labels).mean()), "samples": count}
+    if network is not None:
+        tested = samples(data)
+        facts["float"] = accuracy(network, tested.x_test[:count], tested.y_test[:count])
+    return facts
 
 
 def measure(

@@ -15,7 +15,7 @@ from typing import Any
 from bridge.bundle import Bundle, BundleWriter, digest
 from bridge.study.chain import weighted
 from bridge.study.coding import CODINGS, clustered_network, clustered_tflite, float_bytes
-from bridge.study.measure import Converted, convert_network, measure, needed, row_of
+from bridge.study.measure import Converted, convert_network, judged, measure, needed, row_of
 from bridge.study.networks import Pruned, Subject, Trainer
 from bridge.study.page import Line, Page, Plot, write_page
 from bridge.study.setup import Setup
@@ -80,7 +80,7 @@ def study(
         full = share in (1.0, corner)
         if full:
             corners += _float_corners(setup, trainer, pruned, share, converted)
-        corners += _int8_corners(setup, pruned, share, converted, full)
+        corners += _int8_corners(setup, subject, share, converted, full)
     return show(setup, trainer, corners, corner, subject)
 
 
@@ -127,12 +127,12 @@ def _float_corners(
 
 
 def _int8_corners(
-    setup: Setup, pruned: Pruned, share: float, converted: Converted, full: bool
+    setup: Setup, subject: Subject, share: float, converted: Converted, full: bool
 ) -> list[Corner]:
     """The four codings of an int8 network in TFLM, and our own sparse C."""
     corners = []
     for coding in CODINGS:
-        coded = _coded(setup, converted, coding)
+        coded = _coded(setup, subject, converted, coding)
         rows = measure(setup, coded, ("tflm",), CORE) if full else []
         row = row_of(rows, "tflm")
         corners.append(
@@ -155,8 +155,8 @@ def _int8_corners(
     return corners
 
 
-def _coded(setup: Setup, converted: Converted, coding: str) -> Converted:
-    """A bundle whose .tflite holds its weights in a coding; proved, judged on all its samples."""
+def _coded(setup: Setup, subject: Subject, converted: Converted, coding: str) -> Converted:
+    """A bundle whose .tflite holds its weights in a coding, proved equal to the plain file."""
     key = f"{converted.key}-{coding}"
     folder = setup.bundle(key)
 
@@ -164,7 +164,6 @@ def _coded(setup: Setup, converted: Converted, coding: str) -> Converted:
         import numpy as np
 
         from bridge.compress import compress_model, prove_equal
-        from bridge.convert.judge import npz
         from bridge.convert.tflm import run
         from bridge.firmware.arena import host_arena_bytes
 
@@ -176,16 +175,14 @@ def _coded(setup: Setup, converted: Converted, coding: str) -> Converted:
             arrays["expected"] = run(model, [arrays["inputs"]])[0].reshape(arrays["expected"].shape)
         result = compress_model(model, encodings=() if coding == "none" else (coding,))
         prove_equal(model, result.model, [arrays["inputs"][:50]], count=50)
+        name = Bundle.open(converted.bundle).manifest["model"]
+        facts = {"accuracy": converted.accuracy, "samples": converted.samples}
+        if coding == "lut":  # the others lose nothing
+            plain = _write(folder, model, arrays, name)
+            facts = judged(plain, subject)
         file = model if coding == "none" else result.model
-        writer = BundleWriter(folder, digest(file))
-        writer.manifest["model"] = Bundle.open(converted.bundle).manifest["model"]
-        writer.write("model_int8.tflite", file)
-        writer.write("samples.npz", npz(arrays))
-        writer.commit()
-        classes = arrays["expected"].reshape(len(arrays["labels"]), -1).argmax(1)
-        return {
-            "accuracy": float((classes == arrays["labels"]).mean()),
-            "samples": len(classes),
+        _write(folder, file, arrays, name)
+        return facts | {
             "bytes": len(file),
             "arena": host_arena_bytes(file),
             "tensors": {t.name: [t.encoding, t.bytes_before, t.bytes_after]
@@ -202,6 +199,16 @@ def _coded(setup: Setup, converted: Converted, coding: str) -> Converted:
     return Converted(
         key, folder, facts["accuracy"], converted.float_accuracy, facts["samples"], facts
     )
+
+
+def _write(folder: Path, model: bytes, arrays: dict[str, Any], name: str) -> Bundle:
+    from bridge.convert.judge import npz
+
+    writer = BundleWriter(folder, digest(model))
+    writer.manifest["model"] = name
+    writer.write("model_int8.tflite", model)
+    writer.write("samples.npz", npz(arrays))
+    return writer.commit()
 
 
 def _additions(corners: Sequence[Corner], share: float) -> list[dict[str, Any]]:

@@ -178,7 +178,7 @@ def tflm_version(tflm_root: Path) -> str:
     label = f"TFLM {found[1][:10]}" if known else "TFLM (commit unknown)"
     script = tflm_root / "tensorflow/lite/micro/tools/make/ext_libs/cmsis_nn_download.sh"
     if script.is_file():
-        pinned = re.search(r'ZIPPREFIX_NN="([0-9a-f]{40})"', script.read_text())
+        pinned = re.search(r'ZIP_?PREFIX_NN="([0-9a-f]{40})"', script.read_text())
         if pinned:
             label += f" + CMSIS-NN {pinned.group(1)[:10]}"
     return label

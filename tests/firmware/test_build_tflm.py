@@ -6,6 +6,7 @@ What needs a real library runs where TFLM_ROOT names one with a library for the 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,7 +18,7 @@ from bridge.compile.registrations import register_layers
 from bridge.emulate import CORES, run
 from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
 from bridge.firmware.build import build_empty, build_traced
-from bridge.firmware.build_tflm import ARENA_STEP, PREFIX, build_tflm, libraries
+from bridge.firmware.build_tflm import ARENA_STEP, PREFIX, build_tflm, libraries, tflm_version
 from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.firmware.size import measure, sections
 from bridge.graph import read_tflite
@@ -110,6 +111,18 @@ def test_of_several_libraries_the_one_for_the_core_is_taken(small, tmp_path):
     fake_root(root, "cortex-m4", "float f(float x) { return x; }", "lib/b")
     with pytest.raises(ToolchainError, match=r"lib/b/\S+ is no whole TFLite Micro library"):
         build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+
+
+def test_versions_are_read_from_the_tree(tmp_path):
+    commit = "4ab83cc3cc98fb85ed6dafb55e8ca02f1628dcae"
+    script = tmp_path / "tensorflow/lite/micro/tools/make/ext_libs/cmsis_nn_download.sh"
+    script.parent.mkdir(parents=True)
+    script.write_text(f'ZIP_PREFIX_NN="{commit}"\n')
+    assert tflm_version(tmp_path) == "TFLM (commit unknown) + CMSIS-NN 4ab83cc3cc"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "one"]):
+        subprocess.run([*git, *command], check=True)
+    assert re.fullmatch(r"TFLM [0-9a-f]{10} \+ CMSIS-NN 4ab83cc3cc", tflm_version(tmp_path))
 
 
 # From here on with a real library.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +55,24 @@ class Network:
         return digest(self.model)
 
 
+class _Details:
+    """What a conversion does, as the running line's detail: its notes would drown the trials."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def note(self, text: str) -> None:
+        """Say nothing; convert tells them for the point that is built."""
+
+    def update(self, text: str) -> None:
+        """Replace the running line's detail."""
+        self._progress.update(text)
+
+    def stage(self, title: str) -> AbstractContextManager[None]:
+        """Show the title as the running line's detail."""
+        return self._progress.stage(title)
+
+
 class Workshop:
     """Makes networks. The network is exported, lifted and proved once, when first needed.
 
@@ -65,8 +84,7 @@ class Workshop:
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
         self.settings = settings
         self.progress: Progress = progress or Silent()
-        # A trial's stages and notes would drown the trials; convert tells them for the one built.
-        self._ladder = Ladder(Silent(), [], [])
+        self._ladder = Ladder(_Details(self.progress), [], [])
         self._prepared: Prepared | None = None
         self._judged: Any = None
         self._reference = 0.0

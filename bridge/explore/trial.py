@@ -24,14 +24,16 @@ def run_trial(
     optuna = load_optuna()
     trial.set_user_attr("process", this_process())
     point = settings.space.suggest(trial)
-    earlier = finished(trial.study, settings).get(point) or _under_way(trial, point, settings)
+    known = finished(trial.study, settings)
+    earlier = known.get(point) or _under_way(trial, point, settings)
     if earlier is not None:
         trial.set_user_attr("same_as", earlier.number)
         if earlier.values is None:
             raise optuna.TrialPruned()
         return tuple(earlier.values)
     try:
-        with progress.stage(f"trial {trial.number}: {point}"):
+        place = f"trial {trial.number} ({len(known) + 1} of {settings.trials})"
+        with progress.stage(f"{place}: {point}"):
             network, row = bench.evaluate(point)
     except Hopeless as found:
         progress.note(f"given up: {found.reason}")

@@ -34,8 +34,8 @@ _RAM = {
     "static": ("grey", "static data"),
 }
 _CODINGS = {
-    "dense": "blue", "sparse": "green", "tflm": "grey", "tflm-sparse": "rose",
-    "tflm-bitmask": "violet", "tflm-huffman": "amber", "tflm-lut": "sky", "tflm-smallest": "mint",
+    "dense": "blue", "sparse": "green", "compact": "amber", "tflm": "grey", "tflm-sparse": "rose",
+    "tflm-bitmask": "violet", "tflm-huffman": "brown", "tflm-lut": "sky", "tflm-smallest": "mint",
 }  # fmt: skip
 _SHAPES = ("dot", "square", "diamond", "triangle")
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from bridge.explore import Exploration, Measured
 
 _PATTERNS = "none, unstructured, 2:4, 1x4, 4x1, filter"
-_CODINGS = "dense, sparse, tflm, tflm-sparse, tflm-bitmask, tflm-huffman, tflm-lut, tflm-smallest"
+_CODINGS = (
+    "dense, sparse, compact, tflm, tflm-sparse, tflm-bitmask, tflm-huffman, tflm-lut, tflm-smallest"
+)
 
 
 def explore(

@@ -17,6 +17,7 @@ UNPRUNED = "none"
 CODINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "dense": ("c-dense", ()),
     "sparse": ("c-sparse", ()),
+    "compact": ("c-compact", ()),
     "tflm": ("tflm", ()),
     "tflm-sparse": ("tflm-sparse", ()),
     "tflm-bitmask": ("tflm-decode", ("bitmask",)),
@@ -100,7 +101,7 @@ class Space:
     patterns: tuple[str, ...] = (UNPRUNED, *PATTERNS)
     sparsities: tuple[float, ...] = SPARSITIES
     quantizations: tuple[str, ...] = ("ptq", "qat")
-    codings: tuple[str, ...] = ("dense", "sparse")
+    codings: tuple[str, ...] = ("dense", "sparse", "compact")
     cores: tuple[str, ...] = ("cortex-m4", "cortex-m7", "cortex-m55")
 
     def __post_init__(self) -> None:
@@ -178,5 +179,5 @@ class Space:
 
 def default_codings(tflm_root: Path | None) -> tuple[str, ...]:
     """Plain C's codings; with a TFLM tree the interpreter's too."""
-    plain = ("dense", "sparse")
+    plain = ("dense", "sparse", "compact")
     return (*plain, "tflm", "tflm-sparse", "tflm-smallest") if tflm_root else plain

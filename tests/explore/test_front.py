@@ -27,7 +27,7 @@ def test_every_point_comes_back_from_its_parameters():
     points = space.points()
     # Two patterns have one sparsity each; the other four have all of them.
     shares = 2 + 4 * len(space.sparsities)
-    assert len(points) == len(set(points)) == shares * 2 * 2 * 3
+    assert len(points) == len(set(points)) == shares * 2 * 3 * 3
     assert [space.point(space.params(point)) for point in points] == points
     assert {point.pattern for point in points} == {UNPRUNED, *PATTERNS}
     assert all(point in points for point in space.first())

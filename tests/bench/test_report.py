@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from importlib.resources import files
 
 import pytest
 
 from bridge.bench.charts import linear_axis, log_axis, short
 from bridge.bench.engines import run_bench
+from bridge.bench.figures import pareto_codings
 from bridge.bench.layers import crossovers, layer_lines
 from bridge.bench.report import render, render_study, write_report
 from bridge.bench.row import Row
@@ -17,6 +19,7 @@ from bridge.bundle import Bundle
 from bridge.convert.options import ConvertOptions, LayerReport, Proof
 from bridge.explore import Limits, Measured, Point, Settings, Space, pareto_front, recommend
 from bridge.explore.result import as_json
+from bridge.explore.space import CODINGS
 from bridge.explore.study import Exploration
 from bridge.graph import read_tflite
 from bridge.pipeline import record_bench, record_exploration
@@ -132,6 +135,18 @@ def test_a_section_stands_only_with_its_data():
     assert '<h2 id="pareto">' not in render({"model": "net"}, study=nothing)
     out_of_reach = {**study(), "recommended": None}
     assert "No measured point keeps the limits" in render_study(out_of_reach, "net")
+
+
+def test_every_coding_has_a_colour_of_its_own():
+    points = [{"point": {"coding": coding}} for coding in CODINGS]
+    colours = pareto_codings({"measured": points})
+    assert set(colours) == set(CODINGS)
+    assert len(set(colours.values())) == len(CODINGS)
+    css = files("bridge.bench").joinpath("templates/page.css").read_text()
+    for colour in colours.values():
+        # Named for light, dark and paper, and used once.
+        assert css.count(f"--{colour}: #") == 3
+        assert f".{colour} {{ fill: var(--{colour}); }}" in css
 
 
 def test_names_are_data_not_markup():

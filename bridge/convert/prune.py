@@ -179,6 +179,8 @@ def prune(
         if not outcome:
             _apply_masks(wrapped)
         stripped = fresh_copy(model, tfmot.sparsity.keras.strip_pruning(wrapped))
+        if not outcome and options.pattern == "2:4":  # tfmot's masks of this kind come in training
+            _mask_pairs(stripped, wanted)
     finish(stripped, wanted, options.pattern)
     return stripped, outcome
 
@@ -229,6 +231,16 @@ def _apply_masks(wrapped: Any) -> None:
             tf.keras.backend.set_value(wrapper.pruning_step, 0)
             wrapper.pruning_obj.conditional_mask_update()
             wrapper.pruning_obj.weight_mask_op()
+
+
+def _mask_pairs(model: Any, wanted: dict[str, float]) -> None:
+    """Of four neighbouring weights keep the two largest."""
+    from bridge.convert.blocks import masked
+
+    for layer in weighted_layers(model):
+        if wanted.get(layer.name):
+            variable = variable_of(layer)
+            variable.assign(masked(np.asarray(variable), wanted[layer.name], "2:4"))
 
 
 def finish(model: Any, wanted: dict[str, float], pattern: str) -> None:

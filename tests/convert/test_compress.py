@@ -101,6 +101,21 @@ def test_patterns_and_zeros_survive_int8(small, pattern: str, way: str) -> None:
         assert (by_name[name] != 0).any()
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_without_fine_tuning(small, pattern: str) -> None:
+    lifted, task = small
+    share = 0.5 if pattern == "2:4" else 0.75
+    options = ConvertOptions("x", sparsity=share, pattern=pattern, epochs=0)
+    words = ladder()
+    base, targets = pruning_base(lifted, options, words, task.inputs)
+    pruned = prune_float(base, targets, task, options, words)
+    for target in targets:
+        if target.sparsity:
+            kernel = prune.kernel_of(pruned.get_layer(target.name))
+            assert keeps(pattern, np.moveaxis(kernel, -1, 0), target.sparsity)
+            assert (kernel != 0).any()
+
+
 def test_zeros_that_come_back_are_noticed(lenet, lenet_int8: bytes) -> None:
     from bridge.errors import ProofError
 

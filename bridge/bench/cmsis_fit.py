@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bridge.bench.kernel_cases import Case
 from bridge.bench.kernel_fit import FIT_SHAPES, solve
-from bridge.bench.kernels import CONV, QUANT, LayerShape, baseline, bench_layer, measure
+from bridge.bench.kernel_layers import CONV, QUANT, LayerShape, bench_layer
+from bridge.bench.kernels import baseline, measure
 from bridge.bundle import write_atomic
 from bridge.compile.cmsis_cost import work
 from bridge.compile.cmsis_cost_table import CYCLES, FIT_ERROR

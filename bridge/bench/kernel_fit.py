@@ -1,14 +1,15 @@
 """Fit the planner's cost model to counts of the emulated cores.
 
-``python -m bridge.bench.kernel_fit cortex-m4 …`` measures every format on layers of many shapes,
-solves for the cycles of each thing that a kernel does (non-negative least squares on relative
-errors), prints the largest relative error and rewrites ``bridge/compile/cost_table.py``.
+``python -m bridge.bench.kernel_fit cortex-m4 …`` measures every format on layers of many shapes
+(or some: ``--format dual``; the others' lines stay), solves for the cycles of each thing that a
+kernel does (non-negative least squares on relative errors), prints the largest relative error and
+rewrites ``bridge/compile/cost_table.py``.
 """
 
 from __future__ import annotations
 
+import argparse
 import pprint
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.bench.kernel_cases import Case
-from bridge.bench.kernels import CONNECTED, CONV, DEPTHWISE, QUANT, LayerShape, bench_layer, measure
+from bridge.bench.kernel_layers import (
+    CONNECTED,
+    CONV,
+    DEPTHWISE,
+    QUANT,
+    LayerShape,
+    bench_layer,
+)
+from bridge.bench.kernels import measure
 from bridge.bundle import write_atomic
-from bridge.compile.choose import DENSE, DSP_CORES, FORMATS, NEEDS_DSP
+from bridge.compile.choose import DENSE, FORMATS, made_for
 from bridge.compile.cost_table import CYCLES, FIT_ERROR
 from bridge.paths import tflm_project
 
@@ -52,13 +61,24 @@ FIT_SHAPES = (
     LayerShape("B", CONNECTED, (1, 1, 96), 40, block=(1, 4)),
     LayerShape("z", CONNECTED, (1, 1, 96), 40, block=(4, 1)),
     LayerShape("x", CONNECTED, (1, 1, 64), 200),
+    LayerShape("C", CONV, (6, 6, 128), 128),
+    LayerShape("D", CONV, (24, 24, 16), 32, stride=2),
+    LayerShape("E", CONV, (13, 9, 22), 10),
+    LayerShape("F", CONV, (5, 5, 8), 8),
+    LayerShape("G", CONV, (9, 9, 64), 16),
+    LayerShape("H", CONV, (16, 16, 8), 24),
+    LayerShape("I", CONV, (4, 4, 200), 20),
+    LayerShape("J", CONV, (20, 20, 4), 12),
+    LayerShape("K", CONV, (11, 7, 40), 6),
 )
 SPARSITIES = (0.0, 0.6, 0.9, 0.97)
 SCRATCHES = (3 * 1024, 12 * 1024)
 
 
-def fit_core(core: str, folder: Path) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """Fit every format on one core.
+def fit_core(
+    core: str, folder: Path, formats: Sequence[str]
+) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Fit formats on one core.
 
     Returns:
         Cycles of each thing by format, and the largest relative error by format.
@@ -68,7 +88,7 @@ def fit_core(core: str, folder: Path) -> tuple[dict[str, dict[str, float]], dict
         for sparsity in SPARSITIES:
             layer = bench_layer(shape, sparsity, core)
             for name, store in FORMATS.items():
-                if name in NEEDS_DSP and core not in DSP_CORES:
+                if name not in formats or not made_for(name, core):
                     continue
                 seen = set()
                 for scratch in SCRATCHES:
@@ -109,15 +129,20 @@ def solve(work: Sequence[object], cycles: Sequence[int]) -> tuple[dict[str, floa
     return {name: round(float(c), 3) for name, c in zip(names, found, strict=True)}, error
 
 
-def main(cores: Sequence[str]) -> None:
-    """Fit the cores and write the table; other cores' lines stay."""
-    costs, errors = dict(CYCLES), dict(FIT_ERROR)
+def main(cores: Sequence[str], formats: Sequence[str] = ()) -> None:
+    """Fit the cores and write the table; what is not named stays."""
+    costs = {core: dict(lines) for core, lines in CYCLES.items()}
+    errors = {core: dict(lines) for core, lines in FIT_ERROR.items()}
     for core in cores:
         with tempfile.TemporaryDirectory(prefix="tflm-bridge-fit-") as folder:
-            costs[core], errors[core] = fit_core(core, Path(folder))
-        for name, error in errors[core].items():
-            print(f"{core} {name}: largest error {error:.1%}")
-        errors[core] = {name: round(error, 4) for name, error in errors[core].items()}
+            found, worst = fit_core(core, Path(folder), formats or list(FORMATS))
+        for name, error in worst.items():
+            print(f"{core} {name}: largest error {error:.1%}", flush=True)
+        costs.setdefault(core, {}).update(found)
+        errors.setdefault(core, {}).update({n: round(e, 4) for n, e in worst.items()})
+        for lines in (costs[core], errors[core]):
+            for name in set(lines) - set(FORMATS):
+                del lines[name]
         _write(costs, errors)
 
 
@@ -134,4 +159,8 @@ def _write(
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["cortex-m4"])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("cores", nargs="*", default=["cortex-m4"])
+    parser.add_argument("--format", action="append", default=[], choices=list(FORMATS))
+    given = parser.parse_args()
+    main(given.cores, given.format)

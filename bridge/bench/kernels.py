@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, reference
-from bridge.compile.choose import DENSE, DSP_CORES, FORMATS, NEEDS_DSP
+from bridge.bench.kernel_layers import QUANT, SHAPES, LayerShape, bench_layer
+from bridge.compile.choose import DENSE, FORMATS, made_for
+from bridge.compile.cost import cycles
 from bridge.compile.dual import COMFORTABLE_SCRATCH
 from bridge.compile.formats import Stored, Weighted, cmsis_nn
-from bridge.compile.quantization import quantize_multiplier
-from bridge.compile.steps import Shape, Window
 from bridge.emulate import model_cycles, run
 from bridge.errors import ProofError
 from bridge.firmware.build import build_c
@@ -29,49 +29,6 @@ from bridge.graph.model import Array
 
 MOST_FLASH = 380_000
 SPARSITIES = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
-
-
-@dataclass(frozen=True)
-class LayerShape:
-    """A layer to bench, by name.
-
-    Attributes:
-        name: for tables.
-        kind: TFLite's operator name.
-        source: input height, width, channels.
-        channels: output channels.
-        kernel: height, width.
-        stride: the same both ways.
-        same: TFLite's SAME padding; else VALID.
-        block: weights come in blocks of (outputs, inputs), for structured formats.
-    """
-
-    name: str
-    kind: str
-    source: tuple[int, int, int]
-    channels: int
-    kernel: tuple[int, int] = (1, 1)
-    stride: int = 1
-    same: bool = True
-    block: tuple[int, int] = (1, 1)
-
-
-CONV, DEPTHWISE, CONNECTED = "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"
-
-SHAPES = (
-    LayerShape("conv 3x3x64 > 64, 8x8", CONV, (8, 8, 64), 64, (3, 3)),
-    LayerShape("conv 3x3x16 > 16, 32x32", CONV, (32, 32, 16), 16, (3, 3)),
-    LayerShape("conv 5x5x6 > 16, 14x14", CONV, (14, 14, 6), 16, (5, 5), same=False),
-    LayerShape("conv 3x3x16 > 32 /2, 32x32", CONV, (32, 32, 16), 32, (3, 3), stride=2),
-    LayerShape("conv 1x1x64 > 64, 25x5", CONV, (25, 5, 64), 64),
-    LayerShape("depthwise 3x3x64, 25x5", DEPTHWISE, (25, 5, 64), 64, (3, 3)),
-    LayerShape("depthwise 3x3x16 /2, 48x48", DEPTHWISE, (48, 48, 16), 16, (3, 3), stride=2),
-    LayerShape("fully connected 1024 > 256", CONNECTED, (1, 1, 1024), 256),
-    LayerShape("fully connected 784 > 300", CONNECTED, (1, 1, 784), 300),
-    LayerShape("fully connected 784 > 300, 4x1", CONNECTED, (1, 1, 784), 300, block=(4, 1)),
-    LayerShape("fully connected 784 > 300, 1x4", CONNECTED, (1, 1, 784), 300, block=(1, 4)),
-)
-"""The layers of the published table."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +43,7 @@ class KernelRow:
         function: the C function.
         instructions: exact, one inference.
         cycles: modelled.
+        planned: cycles as the planner's cost model has them; None for the baseline.
         weight_bytes: weights and per-channel tables.
         scratch_bytes: RAM beside input and output.
         baseline: what it is compared with, with its version.
@@ -101,6 +59,7 @@ class KernelRow:
     function: str
     instructions: int
     cycles: int
+    planned: int | None
     weight_bytes: int
     scratch_bytes: int
     baseline: str
@@ -117,49 +76,7 @@ class Measured:
     cycles: int
 
 
-def bench_layer(shape: LayerShape, sparsity: float, core: str, seed: int = 0) -> Weighted:
-    """A layer of a shape with random weights; scales as a trained network would have them."""
-    rng = np.random.default_rng(seed)
-    depthwise = shape.kind == DEPTHWISE
-    height, width, depth = shape.source
-    target, pads = [], []
-    for size, kernel in zip((height, width), shape.kernel, strict=True):
-        out = -(-size // shape.stride) if shape.same else (size - kernel) // shape.stride + 1
-        target.append(out)
-        pads.append(max((out - 1) * shape.stride + kernel - size, 0) // 2 if shape.same else 0)
-    taps = (shape.channels, *shape.kernel, 1 if depthwise else depth)
-    weights = np.clip(np.rint(rng.normal(0, 36, taps)), -127, 127)
-    weights[weights == 0] = 1
-    rows, columns = shape.block
-    matrix = weights.reshape(shape.channels, -1)
-    grid = (matrix.shape[0] // rows, matrix.shape[1] // columns)
-    keep = np.ones(grid[0] * grid[1], dtype=bool)
-    keep[rng.permutation(keep.size)[: round(keep.size * sparsity)]] = False
-    matrix *= np.kron(keep.reshape(grid), np.ones(shape.block))
-    weights = matrix.reshape(taps).astype(np.int8)
-    if depthwise:
-        weights = weights.transpose(3, 1, 2, 0)
-    live = max(weights.size // shape.channels * (1 - sparsity), 1.0)
-    # One scale for all channels: CMSIS-NN 4's fully connected kernel knows no other.
-    multiplier, shift = quantize_multiplier(min(60.0 / (36 * 70 * live**0.5), 0.45))
-    return Weighted(
-        kind=shape.kind,
-        weights=np.ascontiguousarray(weights),
-        bias=rng.integers(-(2**12), 2**12, shape.channels).astype(np.int32),
-        input_zero_point=-128,
-        source=Shape(*shape.source),
-        target=Shape(target[0], target[1], shape.channels),
-        window=Window(*shape.kernel, shape.stride, shape.stride, 1, 1, *pads),
-        groups=1,
-        core=core,
-        multiplier=np.full(shape.channels, multiplier, dtype=np.int32),
-        shift=np.full(shape.channels, shift, dtype=np.int32),
-        output_zero_point=-128,
-    )
-
-
-QUANT = {"input_offset": 128, "output_offset": -128, "activation_min": -128, "activation_max": 127}
-"""Activations behind a ReLU, as the weighted layers of most networks have them."""
+BASELINE = "cmsis-nn"
 
 
 def baseline(layer: Weighted) -> Stored | None:
@@ -214,8 +131,8 @@ def _measure(
                 f"{case.stored.function} on {core}",
                 f"{np.count_nonzero(given != wanted)} of {wanted.size} outputs differ",
             )
-        cycles = model_cycles(firmware.elf, core, ran.counts.blocks).best
-        result.append(Measured(ran.instructions or 0, cycles))
+        modelled = model_cycles(firmware.elf, core, ran.counts.blocks).best
+        result.append(Measured(ran.instructions or 0, modelled))
     return result
 
 
@@ -262,6 +179,7 @@ def run_kernel_bench(
                         function=case.stored.function,
                         instructions=found.instructions,
                         cycles=found.cycles,
+                        planned=_planned(case),
                         weight_bytes=case.weight_bytes,
                         scratch_bytes=case.stored.scratch,
                         baseline=label,
@@ -284,13 +202,13 @@ def _cases(
     stored = baseline(full)
     if stored is None:
         raise ValueError(f"CMSIS-NN has no kernel for {shape.name}")
-    cases, sparse = [Case(full, "cmsis-nn", stored, QUANT)], [0.0]
+    cases, sparse = [Case(full, BASELINE, stored, QUANT)], [0.0]
     for sparsity in sparsities:
         layer = bench_layer(shape, sparsity, core)
         for name in names:
             if name in DENSE and sparsity != min(sparsities):
                 continue
-            if name in NEEDS_DSP and core not in DSP_CORES:
+            if not made_for(name, core):
                 continue
             found = FORMATS[name](layer, COMFORTABLE_SCRATCH)
             if found is None:
@@ -302,6 +220,22 @@ def _cases(
     return cases, sparse
 
 
+def _planned(case: Case) -> int | None:
+    if case.format == BASELINE:
+        return None
+    return round(cycles(case.format, case.layer.core, case.stored.work))
+
+
+def planner_error(rows: Sequence[KernelRow]) -> dict[tuple[str, str], float]:
+    """By core and format, the largest error of the planner's cycles against the counted ones."""
+    result: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if row.planned is not None:
+            key = row.core, row.format
+            result[key] = max(result.get(key, 0.0), abs(row.planned / row.cycles - 1))
+    return result
+
+
 def crossover(rows: Sequence[KernelRow]) -> dict[tuple[str, str, str], float | None]:
     """From which sparsity a format is faster than the best dense kernel, by layer and core.
 
@@ -310,9 +244,9 @@ def crossover(rows: Sequence[KernelRow]) -> dict[tuple[str, str, str], float | N
     result: dict[tuple[str, str, str], float | None] = {}
     for layer, core in dict.fromkeys((row.layer, row.core) for row in rows):
         here = [row for row in rows if (row.layer, row.core) == (layer, core)]
-        dense = min(row.cycles for row in here if row.format in DENSE or row.format == "cmsis-nn")
+        dense = min(row.cycles for row in here if row.format in DENSE or row.format == BASELINE)
         for name in dict.fromkeys(row.format for row in here):
-            if name in DENSE or name == "cmsis-nn":
+            if name in DENSE or name == BASELINE:
                 continue
             points = sorted((row.sparsity, row.cycles) for row in here if row.format == name)
             result[layer, core, name] = _crossing(points, dense)
@@ -321,11 +255,11 @@ def crossover(rows: Sequence[KernelRow]) -> dict[tuple[str, str, str], float | N
 
 def _crossing(points: Sequence[tuple[float, int]], dense: int) -> float | None:
     before: tuple[float, int] | None = None
-    for sparsity, cycles in points:
-        if cycles <= dense:
+    for sparsity, counted in points:
+        if counted <= dense:
             if before is None:
                 return sparsity
-            share = (before[1] - dense) / (before[1] - cycles)
+            share = (before[1] - dense) / (before[1] - counted)
             return before[0] + share * (sparsity - before[0])
-        before = sparsity, cycles
+        before = sparsity, counted
     return None

@@ -2,30 +2,132 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
 
 from bridge.bench.engines import CORES
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from bridge.bench.kernels import KernelRow
+
 
 def bench_kernels(
     core: Annotated[
         Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(CORES)}.")
     ] = None,
+    layer: Annotated[
+        Optional[list[str]],
+        typer.Option(help="Only layers whose names hold this text, for example 1x1; repeat."),
+    ] = None,
+    sparsity: Annotated[
+        Optional[list[float]], typer.Option(help="Shares of zero weights; repeat for more.")
+    ] = None,
+    json_file: Annotated[
+        Optional[Path], typer.Option("--json", help="Write the rows as JSON.")
+    ] = None,
 ) -> None:
-    """Measure every kernel on the emulated core: from which sparsity each format pays."""
+    """Measure every kernel on the emulated core: from which sparsity each format pays.
+
+    Outputs are compared with the reference arithmetic byte for byte; instructions are exact, cycles
+    modelled. Weights are random. The baseline is dense CMSIS-NN at -O3.
+    """
+    from bridge.bench.kernel_layers import SHAPES
+    from bridge.bench.kernels import SPARSITIES, run_kernel_bench
+    from bridge.errors import InputError
+
+    shapes = [s for s in SHAPES if not layer or any(text in s.name for text in layer)]
+    if not shapes:
+        raise InputError(
+            f"no layer is called {layer}", hint="one of: " + "; ".join(s.name for s in SHAPES)
+        )
+    if any(not 0 <= share < 1 for share in sparsity or ()):
+        raise InputError(f"sparsities must be at least 0 and below 1: {sparsity}")
+    console = Console(width=None if Console().is_terminal else 180)
+    rows: list[KernelRow] = []
+    for name in core or ("cortex-m4",):
+        rows += run_kernel_bench(
+            name,
+            shapes=shapes,
+            sparsities=sorted(sparsity or SPARSITIES),
+            progress=lambda line: console.print(line, style="dim"),
+        )
+    if json_file is not None:
+        _write(json_file, rows)
+    for name in core or ("cortex-m4",):
+        here = [row for row in rows if row.core == name]
+        for table in (_measured(name, here), _crossover(name, here), _errors(name, here)):
+            console.print(table)
+
+
+def _table(title: str, *headings: str) -> Table:
     from rich.table import Table
 
-    from bridge.bench.kernels import crossover, run_kernel_bench
+    table = Table(title=title, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in ("layer", "format") else "right")
+    return table
 
-    console = Console(width=None if Console().is_terminal else 180)
-    for name in core or ("cortex-m4",):
-        rows = run_kernel_bench(name, progress=lambda line: console.print(line, style="dim"))
-        table = Table(title=f"pays from this sparsity on, {name}", header_style="bold")
-        for heading in ("layer", "format", "sparsity"):
-            table.add_column(heading)
-        for (layer, _, form), sparsity in crossover(rows).items():
-            table.add_row(layer, form, "never" if sparsity is None else f"{sparsity:.2f}")
-        console.print(table)
+
+def _measured(core: str, rows: Sequence[KernelRow]) -> Table:
+    table = _table(
+        f"kernels on {core}, against {rows[0].baseline} at -O3",
+        "layer", "sparsity", "format", "instructions", "cycles, modelled", "faster",
+        "fewer instructions", "weight bytes", "of dense", "scratch B", "planner",
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row.layer,
+            f"{row.sparsity:.0%}",
+            row.format,
+            f"{row.instructions:,}",
+            f"{row.cycles:,}",
+            f"{row.speedup:.2f}x",
+            f"{row.fewer_instructions:.2f}x",
+            f"{row.weight_bytes:,}",
+            f"{row.size:.3f}",
+            f"{row.scratch_bytes:,}",
+            "" if row.planned is None else f"{row.planned / row.cycles - 1:+.1%}",
+        )
+    return table
+
+
+def _crossover(core: str, rows: Sequence[KernelRow]) -> Table:
+    from bridge.bench.kernels import crossover
+
+    table = _table(
+        f"faster than every dense kernel from this sparsity on, {core}",
+        "layer", "format", "sparsity",
+    )  # fmt: skip
+    for (layer, _, form), share in crossover(rows).items():
+        table.add_row(layer, form, "never" if share is None else f"{share:.2f}")
+    return table
+
+
+def _errors(core: str, rows: Sequence[KernelRow]) -> Table:
+    from bridge.bench.kernels import planner_error
+    from bridge.compile.cost import fit_error
+
+    table = _table(
+        f"the planner's cycles against the counted ones, largest error, {core}",
+        "format", "on these layers", "where it was fitted",
+    )  # fmt: skip
+    for (_, form), error in planner_error(rows).items():
+        fitted = fit_error(form, core)
+        table.add_row(form, f"{error:.1%}", "" if fitted is None else f"{fitted:.1%}")
+    return table
+
+
+def _write(file: Path, rows: Sequence[KernelRow]) -> None:
+    import json
+    from dataclasses import asdict
+
+    from bridge.bundle import write_atomic
+
+    write_atomic(file, json.dumps([asdict(row) for row in rows], indent=1) + "\n")

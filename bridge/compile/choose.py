@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.compile.connected import block1x4, block4x1, octet, wide
+from bridge.compile.connected import block1x4, block1x4_vector, block4x1, octet, wide
 from bridge.compile.cost import cycles
 from bridge.compile.dual import COMFORTABLE_SCRATCH, dual, dual_dense, dual_depthwise
 from bridge.compile.formats import Stored, Weighted, d8, dense
+from bridge.compile.pointwise import pointwise
 
+MVE_CORES = frozenset({"cortex-m55"})
 DSP_CORES = frozenset({"cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"})
 
 Format = Callable[[Weighted, int], Stored | None]
@@ -23,6 +25,7 @@ Format = Callable[[Weighted, int], Stored | None]
 FORMATS: Mapping[str, Format] = {
     "dense": lambda layer, scratch: dense(layer),
     "dual-dense": dual_dense,
+    "pointwise": lambda layer, scratch: pointwise(layer),
     "depthwise-dual": dual_depthwise,
     "d8": lambda layer, scratch: d8(layer),
     "dual": dual,
@@ -30,11 +33,22 @@ FORMATS: Mapping[str, Format] = {
     "octet": lambda layer, scratch: octet(layer),
     "4x1": lambda layer, scratch: block4x1(layer),
     "1x4": lambda layer, scratch: block1x4(layer),
+    "1x4-vector": lambda layer, scratch: block1x4_vector(layer),
 }
 """Every format by name: a layer and the bytes of scratch it should stay within, to its storage."""
 
-DENSE = frozenset({"dense", "dual-dense", "depthwise-dual", "wide"})
-NEEDS_DSP = frozenset({"dual-dense", "depthwise-dual", "dual", "octet", "wide", "4x1", "1x4"})
+DENSE = frozenset({"dense", "dual-dense", "pointwise", "depthwise-dual", "wide"})
+NEEDS_DSP = frozenset(
+    {"dual-dense", "pointwise", "depthwise-dual", "dual", "octet", "wide", "4x1", "1x4"}
+)
+NEEDS_MVE = frozenset({"1x4-vector"})
+
+
+def made_for(name: str, core: str) -> bool:
+    """Whether a format's kernel has fast code for a core; every core can run every format."""
+    if name in NEEDS_MVE:
+        return core in MVE_CORES
+    return name not in NEEDS_DSP or core in DSP_CORES
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,7 @@ def candidates(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> list[Cand
     """
     found = []
     for name, store in FORMATS.items():
-        if name in NEEDS_DSP and layer.core not in DSP_CORES:
+        if not made_for(name, layer.core):
             continue
         stored = store(layer, scratch)
         if stored is None or (stored.scratch > scratch and name != "dense"):

@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.compile.formats import Stored, Weighted
-from bridge.encode.block1x4 import pack_1x4
+from bridge.encode.block1x4 import BLOCK, even_bias, largest_1x4_sum, pack_1x4
+from bridge.encode.block1x4_vector import pack_1x4_vector
 from bridge.encode.block4x1 import pack_4x1
 from bridge.encode.dual import largest_sum
 from bridge.encode.octet import pack_octet
 from bridge.encode.pairs import LARGEST_SUM as LARGEST_PAIRED
+from bridge.encode.rows import RowTables
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.encode.wide import COLUMNS, ROWS, order_wide
 from bridge.graph.model import Array
@@ -27,14 +29,13 @@ def octet(layer: Weighted) -> Stored | None:
     if tables is None:
         return None
     try:
-        packed = pack_octet(matrix)
+        packed = pack_octet(matrix, RowTables(**tables))
     except StreamError:
         return None
     return Stored(
         "fully_connected_octet",
         "snn_fully_connected_octet_s8",
-        {"stream": packed.stream, **tables},
-        4 * layer.target.c,
+        {"stream": packed.stream},
         own_requantization=True,
         work={
             "batches": float(packed.batches),
@@ -80,22 +81,50 @@ def block1x4(layer: Weighted) -> Stored | None:
     if not layer.one_pixel:
         return None
     matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    tables = requantization(matrix, layer)
-    if tables is None:
+    tables = requantization(matrix, layer, even_bias(matrix))
+    if tables is None or largest_1x4_sum(matrix).max(initial=0) > LARGEST_PAIRED:
         return None
     try:
-        packed = pack_1x4(matrix)
+        packed = pack_1x4(matrix, RowTables(**tables))
     except StreamError:
         return None
     return Stored(
         "fully_connected_1x4",
         "snn_fully_connected_1x4_s8",
-        {"stream": packed.stream, **tables},
-        2 * COLUMNS * -(-layer.source.c // COLUMNS) + 4 * layer.target.c,
+        {"stream": packed.stream},
+        BLOCK * -(-layer.source.c // BLOCK),
         own_requantization=True,
         work={
             "batches": float(packed.batches),
+            "halves": float(packed.halves),
             "chunks": float(packed.chunks),
+            "inputs": float(layer.source.c),
+            "outputs": float(layer.target.c),
+            "layers": 1.0,
+        },
+    )
+
+
+def block1x4_vector(layer: Weighted) -> Stored | None:
+    """Blocks of four neighbouring inputs for MVE; None where the kernel can't run the layer."""
+    if not layer.one_pixel:
+        return None
+    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+    tables = requantization(matrix, layer)
+    if tables is None:
+        return None
+    try:
+        packed = pack_1x4_vector(matrix)
+    except StreamError:
+        return None
+    return Stored(
+        "fully_connected_1x4_vector",
+        "snn_fully_connected_1x4_vector_s8",
+        {"stream": packed.stream, **tables},
+        BLOCK * -(-layer.source.c // BLOCK) + 4 * layer.target.c,
+        own_requantization=True,
+        work={
+            "batches": float(packed.batches),
             "inputs": float(layer.source.c),
             "outputs": float(layer.target.c),
             "layers": 1.0,
@@ -131,19 +160,29 @@ def wide(layer: Weighted) -> Stored | None:
     )
 
 
-def requantization(matrix: npt.NDArray[np.int8], layer: Weighted) -> dict[str, Array] | None:
-    """Tables for ``snn_requantize_rows`` if its bounds are proved for every row, else None."""
+def requantization(
+    matrix: npt.NDArray[np.int8], layer: Weighted, added: npt.NDArray[np.int64] | None = None
+) -> dict[str, Array] | None:
+    """Tables for ``snn_requantize_rows`` if its bounds are proved for every row, else None.
+
+    Args:
+        matrix: the weights.
+        layer: the layer.
+        added: what the kernel adds to each sum and the bias has to take off again.
+    """
     try:
-        bias = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
+        folded = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
     except StreamError:
         return None
-    reach = largest_sum(matrix) + np.abs(bias.astype(np.int64))
+    more = np.zeros(len(matrix), dtype=np.int64) if added is None else added
+    bias = folded.astype(np.int64) - more
+    reach = largest_sum(matrix) + np.abs(more) + np.abs(bias)
     if reach.size and reach.max() > LARGEST_SUM:
         return None
     if np.any(layer.shift > -1) or np.any(layer.multiplier < 2**30):
         return None
     return {
-        "bias2": (2 * bias.astype(np.int64)).astype(np.int32),
+        "bias2": (2 * bias).astype(np.int32),
         "multiplier": layer.multiplier,
         "shift": (-layer.shift - 1).astype(np.uint8),
     }

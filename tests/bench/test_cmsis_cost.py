@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from bridge.bench.kernel_cases import Case
-from bridge.bench.kernels import (
+from bridge.bench.kernel_layers import (
     CONNECTED,
     CONV,
     DEPTHWISE,
     QUANT,
     LayerShape,
-    baseline,
     bench_layer,
 )
+from bridge.bench.kernels import baseline
 from bridge.bench.kernels import measure as measure_cases
 from bridge.compile.cmsis_cost import cmsis_cycles
 from bridge.compile.cmsis_cost_table import CYCLES, FIT_ERROR

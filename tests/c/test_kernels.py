@@ -107,7 +107,7 @@ def test_connected_layers_agree_with_the_reference(checked: bool) -> None:
         for density in DENSITIES
     ]
     cases = cases_of(layers, [12 * 1024])
-    assert {"octet", "wide", "d8", "4x1", "1x4"} <= {case.format for case in cases}
+    assert {"octet", "wide", "d8", "4x1", "1x4", "1x4-vector"} <= {case.format for case in cases}
     check(cases, 6, checked=checked)
 
 
@@ -145,6 +145,12 @@ def corrupt_byte(stored: Stored, place: int, value: int) -> Stored:
         ("dual", lambda rng: random_layer(rng, (8, 8, 6), 5, density=0.1)),
         (
             "1x4",
+            lambda rng: random_layer(
+                rng, (1, 1, 299), 9, kernel=(1, 1), kind="FULLY_CONNECTED", density=0.05
+            ),
+        ),
+        (
+            "1x4-vector",
             lambda rng: random_layer(
                 rng, (1, 1, 299), 9, kernel=(1, 1), kind="FULLY_CONNECTED", density=0.05
             ),

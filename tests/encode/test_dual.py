@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.encode.block1x4 import pack_1x4, unpack_1x4
+from bridge.encode.block1x4 import largest_1x4_sum, pack_1x4, unpack_1x4
+from bridge.encode.block1x4_vector import pack_1x4_vector, unpack_1x4_vector
 from bridge.encode.block4x1 import pack_4x1, unpack_4x1
 from bridge.encode.dual import (
     LARGEST_SUM,
@@ -24,6 +26,7 @@ from bridge.encode.dual import (
 from bridge.encode.dual_dense import dense_from_order, order_dense
 from bridge.encode.octet import pack_octet, unpack_octet
 from bridge.encode.pairs import pair, unpair
+from bridge.encode.rows import RowTables
 from bridge.encode.streams import StreamError
 from bridge.encode.wide import order_wide, wide_from_order
 
@@ -34,6 +37,21 @@ def sparse(
     weights = rng.integers(lowest, 128, shape).astype(np.int8)
     weights[rng.random(shape) >= density] = 0
     return weights
+
+
+def tables(rng: np.random.Generator, rows: int) -> RowTables:
+    return RowTables(
+        rng.integers(-(2**31), 2**31, rows).astype(np.int32),
+        rng.integers(2**30, 2**31, rows).astype(np.int32),
+        rng.integers(0, 31, rows).astype(np.uint8),
+    )
+
+
+def same_tables(first: RowTables, second: RowTables) -> bool:
+    return all(
+        np.array_equal(getattr(first, name), getattr(second, name))
+        for name in ("bias2", "multiplier", "shift")
+    )
 
 
 @st.composite
@@ -100,24 +118,45 @@ def test_the_dense_order_is_its_own_inverse(geometry: DualGeometry, seed: int) -
 @given(st.integers(1, 9), st.integers(1, 1500), densities, seeds)
 @settings(max_examples=120, deadline=None)
 def test_octet_is_its_own_inverse(rows: int, columns: int, density: float, seed: int) -> None:
-    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
-    np.testing.assert_array_equal(unpack_octet(pack_octet(weights)), weights)
+    rng = np.random.default_rng(seed)
+    weights, rows_tables = sparse(rng, (rows, columns), density), tables(rng, rows)
+    found, found_tables = unpack_octet(pack_octet(weights, rows_tables))
+    np.testing.assert_array_equal(found, weights)
+    assert same_tables(found_tables, rows_tables)
 
 
 @given(st.integers(1, 5), st.integers(1, 400), densities, seeds, st.data())
 @settings(max_examples=120, deadline=None)
-def test_a_corrupted_octet_stream_never_gives_other_weights_than_it_says(
+def test_a_corrupted_octet_stream_never_gives_the_same_silently(
     rows: int, columns: int, density: float, seed: int, data: st.DataObject
 ) -> None:
-    """An unused slot's offset is the only thing that may change without changing the weights."""
-    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
-    packed = pack_octet(weights)
+    """An unused slot's offset is the only thing that may change without changing anything."""
+    rng = np.random.default_rng(seed)
+    weights, rows_tables = sparse(rng, (rows, columns), density), tables(rng, rows)
+    packed = pack_octet(weights, rows_tables)
     stream = packed.stream.copy()
-    stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
+    place = data.draw(st.integers(0, stream.size - 1))
+    change = data.draw(st.integers(1, 255))
+    stream[place] ^= change
     try:
-        unpack_octet(replace(packed, stream=stream))
+        found, found_tables = unpack_octet(replace(packed, stream=stream))
     except StreamError:
         return
+    idle = {int(packed.stream[place]), int(stream[place])} == {0, 255}
+    changed = not np.array_equal(found, weights) or not same_tables(found_tables, rows_tables)
+    assert changed or idle
+
+
+def test_a_stream_of_rows_that_ends_elsewhere_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    weights = sparse(rng, (4, 50), 0.2, -127)
+    for pack, unpack in ((pack_octet, unpack_octet), (pack_1x4, unpack_1x4)):
+        packed = pack(weights, tables(rng, 4))  # type: ignore[operator]
+        for stream in (packed.stream[:-1], np.append(packed.stream, np.uint8(0))):
+            with pytest.raises(StreamError, match="end"):
+                unpack(replace(packed, stream=stream))  # type: ignore[operator]
+        with pytest.raises(StreamError, match="tables for 3"):
+            pack(weights, tables(rng, 3))  # type: ignore[operator]
 
 
 @given(st.integers(1, 11), st.integers(1, 900), densities, seeds)
@@ -144,8 +183,13 @@ def test_a_corrupted_4x1_stream_is_refused_or_stays_inside(
 @given(st.integers(1, 11), st.integers(1, 900), densities, seeds)
 @settings(max_examples=120, deadline=None)
 def test_1x4_is_its_own_inverse(rows: int, columns: int, density: float, seed: int) -> None:
-    weights = sparse(np.random.default_rng(seed), (rows, columns), density)
-    np.testing.assert_array_equal(unpack_1x4(pack_1x4(weights)), weights)
+    rng = np.random.default_rng(seed)
+    weights, rows_tables = sparse(rng, (rows, columns), density, -127), tables(rng, rows)
+    found, found_tables = unpack_1x4(pack_1x4(weights, rows_tables))
+    np.testing.assert_array_equal(found, weights)
+    assert same_tables(found_tables, rows_tables)
+    vector = pack_1x4_vector(weights)
+    np.testing.assert_array_equal(unpack_1x4_vector(vector), weights)
 
 
 @given(st.integers(1, 9), st.integers(1, 400), densities, seeds, st.data())
@@ -153,13 +197,31 @@ def test_1x4_is_its_own_inverse(rows: int, columns: int, density: float, seed: i
 def test_a_corrupted_1x4_stream_is_refused_or_stays_inside(
     rows: int, columns: int, density: float, seed: int, data: st.DataObject
 ) -> None:
-    packed = pack_1x4(sparse(np.random.default_rng(seed), (rows, columns), density))
+    rng = np.random.default_rng(seed)
+    weights = sparse(rng, (rows, columns), density, -127)
+    packed = pack_1x4(weights, tables(rng, rows))
     stream = packed.stream.copy()
     stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
-    try:
-        assert unpack_1x4(replace(packed, stream=stream)).shape == (rows, columns)
-    except StreamError:
-        return
+    with contextlib.suppress(StreamError):
+        assert unpack_1x4(replace(packed, stream=stream))[0].shape == (rows, columns)
+    vector = pack_1x4_vector(weights)
+    stream = vector.stream.copy()
+    stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(StreamError):
+        assert unpack_1x4_vector(replace(vector, stream=stream)).shape == (rows, columns)
+
+
+@given(st.integers(1, 60), seeds)
+@settings(max_examples=60, deadline=None)
+def test_the_largest_1x4_sum_is_reached_and_never_passed(columns: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights = sparse(rng, (1, columns), 0.7, -127)
+    bound, w = int(largest_1x4_sum(weights)[0]), weights[0].astype(int)
+    low = np.where(np.arange(columns) % 2, -128, 0)
+    high = np.where(np.arange(columns) % 2, 127, 255)
+    up = int((np.where(w > 0, high, low) * w).sum())
+    down = int((np.where(w > 0, low, high) * w).sum())
+    assert bound == max(up, -down)
 
 
 @given(st.integers(1, 30), st.integers(1, 70), seeds)

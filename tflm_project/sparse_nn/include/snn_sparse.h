@@ -152,51 +152,75 @@ int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_
                                                const snn_depthwise_dual *weights,
                                                snn_shape output_shape);
 
-/* Format octet: fully connected weights in batches of eight.
+/* Rows of a fully connected layer, each followed by what turns its sum into an output. The stream
+ * begins with a header, and every row is its batches and a trailer of twelve bytes that ends in the
+ * next row's header:
  *
- * A row is a header of four bytes (place in the unrolled code, number of batches, 1 if a half
- * batch of four comes first, 0) and its batches: the weights, then as many offsets from a base
- * that starts at the first input and that each batch's last offset moves on. Unused slots have
- * weight 0.
+ *     header:  0, place in the unrolled code, number of batches, 1 if a half batch comes first
+ *     trailer: twice the bias (zero point folded in) and the multiplier, both little-endian int32;
+ *              the right shift less one; the next header's last three bytes
  *
- * The generator guarantees |sum| + |bias| < 2^30 and a right shift of 1 to 31 for every row. */
+ * The header behind the last row is (0, 0, 2): a kernel that reads one header ahead stays inside.
+ * The generator guarantees |sum| + |bias| < 2^30, a multiplier of at least 2^30 and a right shift
+ * of 1 to 31 for every row. */
+typedef struct {
+    const uint8_t *stream; /* aligned to 4 */
+    uint32_t size;         /* bytes in stream; read by checked builds alone */
+} snn_stream_rows;
+
+/* Format octet: a batch is eight weights, then eight offsets from a base that starts at the first
+ * input and that each batch's last offset moves on; a half batch is four and four. Unused slots
+ * have weight 0. */
+
+/* Fully connected layer with weights in octet. No scratch. */
+snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t input_size,
+                                        const snn_stream_rows *weights, const snn_quant *quant,
+                                        int8_t *output, int32_t output_size);
+
+/* Format 1x4: blocks of four neighbouring inputs. A batch is four blocks: sixteen bytes of weights
+ * as bridge/encode/block1x4.py says, and four offsets that count blocks from a base that the last
+ * one moves on; a half batch is two blocks, two offsets and two bytes 0. Beside the guarantees of
+ * snn_stream_rows, |sum of w * (x + 128 at even inputs, x at odd ones)| < 2^23 for every row. */
+
+/* Fully connected layer with weights in 1x4.
+ * scratch: snn_fully_connected_1x4_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_fully_connected_1x4_s8(const int8_t *input, int32_t input_size,
+                                      const snn_stream_rows *weights, const snn_quant *quant,
+                                      int8_t *output, int32_t output_size, void *scratch);
+
+int32_t snn_fully_connected_1x4_s8_get_scratch_size(int32_t input_size);
+
+/* Streams whose sums are requantized at the end, by snn_requantize_rows() and its guarantees. */
 typedef struct {
     const uint8_t *stream; /* aligned to 4 */
     const int32_t *bias2;  /* twice the bias, zero point folded in */
     const int32_t *multiplier;
     const uint8_t *shift; /* to the right, less one */
     uint32_t size;        /* bytes in stream; read by checked builds alone */
-} snn_stream_octet;
-
-/* Fully connected layer with weights in octet. scratch: one int32 per output, aligned to 4. */
-snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t input_size,
-                                        const snn_stream_octet *weights, const snn_quant *quant,
-                                        int8_t *output, int32_t output_size, void *scratch);
-
-int32_t snn_fully_connected_octet_s8_get_scratch_size(int32_t output_size);
+} snn_stream_sums;
 
 /* Fully connected layer with weights in blocks of four neighbouring outputs (4x1). The stream holds
  * groups of four outputs: a header of four bytes (place in the unrolled code, number of batches,
  * bytes of the batches in two), then batches of four blocks, 20 bytes each: weights as
- * bridge/encode/block4x1.py says, and four offsets as in octet. The other fields and the guarantees
- * are those of octet, and |sum| < 2^23 for every row.
+ * bridge/encode/block4x1.py says, and four offsets as in octet; |sum| < 2^23 for every row.
  * scratch: one int32 per output, rounded up to a multiple of four outputs, aligned to 4. */
 snn_status snn_fully_connected_4x1_s8(const int8_t *input, int32_t input_size,
-                                      const snn_stream_octet *weights, const snn_quant *quant,
+                                      const snn_stream_sums *weights, const snn_quant *quant,
                                       int8_t *output, int32_t output_size, void *scratch);
 
 int32_t snn_fully_connected_4x1_s8_get_scratch_size(int32_t output_size);
 
-/* Fully connected layer with weights in blocks of four neighbouring inputs (1x4). The stream holds
- * rows: a header of four bytes (place in the unrolled code, number of batches, 0, 0), then batches
- * of four blocks, 20 bytes each: sixteen weights and four offsets, which count blocks from a base
- * that each batch's last offset moves on. The other fields and the guarantees are those of octet.
- * scratch: snn_fully_connected_1x4_s8_get_scratch_size() bytes, aligned to 4. */
-snn_status snn_fully_connected_1x4_s8(const int8_t *input, int32_t input_size,
-                                      const snn_stream_octet *weights, const snn_quant *quant,
-                                      int8_t *output, int32_t output_size, void *scratch);
+/* Format 1x4-vector: 1x4 for MVE, which multiplies bytes. The stream holds rows: a header of four
+ * bytes (number of batches, 0, 0, 0), then batches of four blocks, 20 bytes each: sixteen weights
+ * as they are and four offsets as in 1x4.
+ * scratch: snn_fully_connected_1x4_vector_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_fully_connected_1x4_vector_s8(const int8_t *input, int32_t input_size,
+                                             const snn_stream_sums *weights,
+                                             const snn_quant *quant, int8_t *output,
+                                             int32_t output_size, void *scratch);
 
-int32_t snn_fully_connected_1x4_s8_get_scratch_size(int32_t input_size, int32_t output_size);
+int32_t snn_fully_connected_1x4_vector_s8_get_scratch_size(int32_t input_size,
+                                                           int32_t output_size);
 
 /* Sums to outputs, each with twice its bias, a multiplier and a right shift (1 to 31) less one;
  * |sum + bias| < 2^30. */
@@ -205,7 +229,7 @@ void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_
                          int32_t count);
 
 /* Dense weights for the fully connected kernel below: [four outputs][four inputs][16], in the order
- * of bridge/encode/wide.py, zeros filling up both sides. Beside the bounds of snn_stream_octet the
+ * of bridge/encode/wide.py, zeros filling up both sides. Beside the bounds of snn_requantize_rows the
  * generator guarantees |sum| < 2^23 for every row. */
 typedef struct {
     const int8_t *weights; /* aligned to 4 */
@@ -220,6 +244,18 @@ snn_status snn_fully_connected_wide_s8(const int8_t *input, int32_t input_size,
                                        int8_t *output, int32_t output_size, void *scratch);
 
 int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t output_size);
+
+/* Dense 1x1 convolution without padding, any stride. weights, aligned to 4: for every four outputs
+ * [four inputs][16] in the order of bridge/encode/wide.py, zeros filling up both sides; then four
+ * times twice the bias (zero point folded in) and the multiplier, both int32, and four times the
+ * right shift less one. The bounds are those of snn_requantize_rows, and |sum| < 2^23.
+ * scratch: snn_convolve_pointwise_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_convolve_pointwise_s8(const int8_t *input, snn_shape input_shape,
+                                     const snn_window *window, const int8_t *weights,
+                                     const snn_quant *quant, int8_t *output,
+                                     snn_shape output_shape, void *scratch);
+
+int32_t snn_convolve_pointwise_s8_get_scratch_size(int32_t input_c);
 
 /* Max pooling, four channels at a time; as snn_max_pool_s8 in snn_nn.h. */
 snn_status snn_max_pool_packed_s8(const int8_t *input, snn_shape input_shape,

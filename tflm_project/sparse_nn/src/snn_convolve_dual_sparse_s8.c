@@ -85,7 +85,8 @@ SNN_SMALL int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_s
     "ldm    r0, {r1-r5}\n"       \
     "mov    r0, sp\n"            \
     "stm    r0, {r1-r5}\n"       \
-    "mov    r0, r1\n"
+    "mov    r3, r2\n"            \
+    "mov    r2, r1\n"
 /* The record of the channel, and the next one for the next. */
 #define RECORD                   \
     "ldr    r1, [sp, #4]\n"      \
@@ -93,26 +94,22 @@ SNN_SMALL int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_s
     "adds   r1, r1, #24\n"       \
     "str    r1, [sp, #4]\n"      \
     "cmp    r4, #0\n"            \
-    "bmi.n  5f\n"
-/* r0 output, r3 from a pixel to the next, r4 output of the second pixels, r1 the next channel's
- * place in the chain. */
+    "bmi.w  5f\n"
+/* r0 output, r1 the next channel's place in the chain, r2 the tile, r3 from a pixel to the next,
+ * r4 output of the second pixels. */
 #define PLACES(jump)             \
     "ldr    r1, [sp, #4]\n"      \
     "ldr    r0, [sp, #8]\n"      \
     "ldr    r3, [sp, #12]\n"     \
     "ldr    r4, [sp, #16]\n"     \
     "ldr    r1, [r1, #" jump "]\n" \
+    "ldr    r2, [sp, #0]\n"      \
     "add    r4, r4, r0\n"
-#define NEXT                     \
-    "adds   r0, r0, #1\n"        \
-    "str    r0, [sp, #8]\n"      \
-    "ldr    r0, [sp, #0]\n"      \
-    "cmp    r1, #0\n"            \
-    "bne    1b\n"                \
-    "add    sp, sp, #20\n"       \
-    "pop    {r4-r11, pc}\n"
 /* Called with NULL: where the chain starts. */
 #define LEAVE                    \
+    "6:\n"                       \
+    "add    sp, sp, #20\n"       \
+    "pop    {r4-r11, pc}\n"      \
     "9:\n"                       \
     "adr.w  r0, 2b\n"            \
     "adds   r0, r0, #1\n"        \
@@ -123,13 +120,33 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
     (void)tile;
     __asm volatile(
         ENTER
-        "ldr    r1, [r2, #16]\n"
+        "ldr    r1, [r3, #16]\n"
+        "b      1f\n"
         ".balign 4\n"
-        /* a channel: r0 the tile, r1 the place in the chain */
-        "1:\n"
+        "2:\n"
+        ".rept 15\n" ENTRY ".endr\n"
+        "cmp    r2, #0\n"
+        "bne    2b\n"
+        RECORD
+        FINISH_POSITIVE("r5", "r6") FINISH_POSITIVE("r7", "r8")
+        FINISH_POSITIVE("r9", "r10") FINISH_POSITIVE("r11", "r12")
+        "4:\n"
+        PLACES("16")
+        "strb   r7, [r0, r3]\n"
+        "strb   r9, [r0, r3, lsl #1]\n"
+        "strb   r6, [r4]\n"
+        "strb   r8, [r4, r3]\n"
+        "strb   r10, [r4, r3, lsl #1]\n"
+        "add    r3, r3, r3, lsl #1\n"
+        "strb   r11, [r0, r3]\n"
+        "strb   r12, [r4, r3]\n"
+        "strb   r5, [r0], #1\n"
+        "str    r0, [sp, #8]\n"
+        "cbz    r1, 6f\n"
+        "1:\n" /* a channel: r2 the tile, r1 the place in the chain */
         "ldrb   r3, [lr], #1\n"
         "ldrsb  r4, [lr], #2\n"
-        "add    r0, r0, r3, lsl #2\n"
+        "add    r0, r2, r3, lsl #2\n"
         "ldr    r5, [r0]\n"
         "ldr    r7, [r0, #4]\n"
         "ldr    r9, [r0, #8]\n"
@@ -141,30 +158,10 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         "smull  r11, r12, r11, r4\n"
         "add    r0, r0, r2, lsl #2\n"
         "bx     r1\n"
-        ".balign 4\n"
-        "2:\n"
-        ".rept 15\n" ENTRY ".endr\n"
-        "cmp    r2, #0\n"
-        "bne    2b\n"
-        RECORD
-        FINISH_POSITIVE("r5", "r6") FINISH_POSITIVE("r7", "r8")
-        FINISH_POSITIVE("r9", "r10") FINISH_POSITIVE("r11", "r12")
-        "4:\n"
-        PLACES("16")
-        "strb   r5, [r0]\n"
-        "strb   r7, [r0, r3]\n"
-        "strb   r9, [r0, r3, lsl #1]\n"
-        "strb   r6, [r4]\n"
-        "strb   r8, [r4, r3]\n"
-        "strb   r10, [r4, r3, lsl #1]\n"
-        "add    r3, r3, r3, lsl #1\n"
-        "strb   r11, [r0, r3]\n"
-        "strb   r12, [r4, r3]\n"
-        NEXT
+        LEAVE
         "5:\n"
         FINISH("r5", "r6") FINISH("r7", "r8") FINISH("r9", "r10") FINISH("r11", "r12")
-        "b      4b\n"
-        LEAVE);
+        "b      4b\n");
 }
 
 /* The same for two words: what is left of a row that is no multiple of four. Its entries cost 8
@@ -183,19 +180,8 @@ __attribute__((naked, noinline)) static uintptr_t run_half_tile(const snn_dual_t
     (void)tile;
     __asm volatile(
         ENTER
-        "ldr    r1, [r2, #20]\n"
-        ".balign 4\n"
-        "1:\n"
-        "ldrb   r3, [lr], #1\n"
-        "ldrsb  r4, [lr], #2\n"
-        "add    r0, r0, r3, lsl #2\n"
-        "ldr    r5, [r0]\n"
-        "ldr    r7, [r0, #4]\n"
-        "ldrb   r3, [lr, #-1]\n"
-        "smull  r5, r6, r5, r4\n"
-        "smull  r7, r8, r7, r4\n"
-        "add    r0, r0, r3, lsl #2\n"
-        "bx     r1\n"
+        "ldr    r1, [r3, #20]\n"
+        "b      1f\n"
         ".balign 4\n"
         "2:\n"
         ".rept 15\n" HALF_ENTRY ".endr\n"
@@ -205,15 +191,27 @@ __attribute__((naked, noinline)) static uintptr_t run_half_tile(const snn_dual_t
         FINISH_POSITIVE("r5", "r6") FINISH_POSITIVE("r7", "r8")
         "4:\n"
         PLACES("20")
-        "strb   r5, [r0]\n"
         "strb   r7, [r0, r3]\n"
         "strb   r6, [r4]\n"
         "strb   r8, [r4, r3]\n"
-        NEXT
+        "strb   r5, [r0], #1\n"
+        "str    r0, [sp, #8]\n"
+        "cbz    r1, 6f\n"
+        "1:\n"
+        "ldrb   r3, [lr], #1\n"
+        "ldrsb  r4, [lr], #2\n"
+        "add    r0, r2, r3, lsl #2\n"
+        "ldr    r5, [r0]\n"
+        "ldr    r7, [r0, #4]\n"
+        "ldrb   r3, [lr, #-1]\n"
+        "smull  r5, r6, r5, r4\n"
+        "smull  r7, r8, r7, r4\n"
+        "add    r0, r0, r3, lsl #2\n"
+        "bx     r1\n"
+        LEAVE
         "5:\n"
         FINISH("r5", "r6") FINISH("r7", "r8")
-        "b      4b\n"
-        LEAVE);
+        "b      4b\n");
 }
 
 /* Bytes of one unrolled entry: 16-bit LDRs to low registers, the rest 32-bit. */
@@ -262,7 +260,7 @@ static uintptr_t run_half_tile(const snn_dual_tile *tile)
 #endif
 
 /* Expands the tables in flash. Returns the record behind the last, whose jump is 0. */
-SNN_SMALL static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channels,
+static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channels,
                                            const snn_quant *quant, snn_dual_channel *to)
 {
     const int32_t unit = 2 * quant->output_offset + 1;

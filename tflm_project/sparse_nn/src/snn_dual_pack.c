@@ -50,6 +50,16 @@ typedef struct {
     "sxtab  r6, r6, r4, ror #" turn "\n"         \
     "str    r6, [r2" place "]\n"
 
+#define FOUR_CHANNELS                            \
+    "ldr    r5, [r0, r1]\n"                      \
+    "ldr    r4, [r0], #4\n"                      \
+    WORD("0", "") WORD("8", ", r7") WORD("16", ", r7, lsl #1") \
+    "asrs   r5, r5, #24\n"                       \
+    "asrs   r4, r4, #24\n"                       \
+    "add    r6, r4, r5, lsl #23\n"               \
+    "str    r6, [r2, r8]\n"                      \
+    "add    r2, r2, r7, lsl #2\n"
+
 /* All positions of a run, four channels at a time. */
 __attribute__((naked, noinline)) static void pack_quads(const quads *at)
 {
@@ -59,16 +69,11 @@ __attribute__((naked, noinline)) static void pack_quads(const quads *at)
         "push   {r4-r11, lr}\n"
         "ldm    r0, {r0, r1, r2, r7, r8, r9, r10, r11, r12, lr}\n"
         "1:\n"
-        "mov    r3, lr\n"
-        "2:\n"
-        "ldr    r5, [r0, r1]\n"
-        "ldr    r4, [r0], #4\n"
-        WORD("0", "") WORD("8", ", r7") WORD("16", ", r7, lsl #1")
-        "asrs   r5, r5, #24\n"
-        "asrs   r4, r4, #24\n"
-        "add    r6, r4, r5, lsl #23\n"
-        "str    r6, [r2, r8]\n"
-        "add    r2, r2, r7, lsl #2\n"
+        "lsrs   r3, lr, #1\n"
+        "adc    r3, r3, #0\n"
+        "bcs    3f\n"
+        "2:\n" FOUR_CHANNELS
+        "3:\n" FOUR_CHANNELS
         "subs   r3, r3, #1\n"
         "bne    2b\n"
         "add    r0, r0, r9\n"

@@ -133,7 +133,7 @@ static void run_groups(const int8_t *input, const uint8_t *stream, int32_t *sums
 #endif
 
 #ifdef SNN_CHECKED
-static snn_status check(const snn_stream_octet *weights, int32_t input_size, int32_t output_size)
+static snn_status check(const snn_stream_sums *weights, int32_t input_size, int32_t output_size)
 {
     const uint8_t *at = weights->stream;
     const uint8_t *const end = at + weights->size;
@@ -165,7 +165,7 @@ static snn_status check(const snn_stream_octet *weights, int32_t input_size, int
 #endif
 
 SNN_SMALL snn_status snn_fully_connected_4x1_s8(const int8_t *input, int32_t input_size,
-                                                 const snn_stream_octet *weights,
+                                                 const snn_stream_sums *weights,
                                                  const snn_quant *quant, int8_t *output,
                                                  int32_t output_size, void *scratch)
 {

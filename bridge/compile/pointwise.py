@@ -1,0 +1,48 @@
+"""Dense 1×1 convolution, two pixels by four outputs at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bridge.compile.connected import requantization
+from bridge.compile.formats import Stored, Weighted
+from bridge.encode.dual import largest_sum
+from bridge.encode.pairs import LARGEST_SUM
+from bridge.encode.pointwise import UNROLLED, order_pointwise
+from bridge.encode.rows import RowTables
+from bridge.encode.streams import StreamError
+from bridge.encode.wide import COLUMNS, ROWS
+
+
+def pointwise(layer: Weighted) -> Stored | None:
+    """Every weight, for the 1×1 kernel; None where it can't run the layer."""
+    w = layer.window
+    alone = w.kernel_h == w.kernel_w == 1 and w.pad_top == w.pad_left == 0
+    count = layer.target.h * layer.target.w
+    if layer.kind == "DEPTHWISE_CONV_2D" or layer.groups != 1 or not alone or count < 2:
+        return None
+    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+    tables = requantization(matrix, layer)
+    if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_SUM:
+        return None
+    try:
+        ordered = order_pointwise(matrix, RowTables(**tables))
+    except StreamError:
+        return None
+    blocks, groups = -(-layer.source.c // COLUMNS), -(-layer.target.c // ROWS)
+    pairs = -(-count // 2)
+    return Stored(
+        "convolve_pointwise",
+        "snn_convolve_pointwise_s8",
+        {"weights": ordered},
+        4 * COLUMNS * blocks,
+        own_requantization=True,
+        work={
+            "blocks": float(pairs * groups * blocks),
+            "chunks": float(pairs * groups * -(-blocks // UNROLLED)),
+            "groups": float(pairs * groups),
+            "inputs": float(pairs * blocks),
+            "pairs": float(pairs * (2 if layer.target.c % ROWS else 1)),
+            "layers": 1.0,
+        },
+    )

@@ -47,4 +47,6 @@ if [ ! -e "$stamp" ]; then
     -c scripts/constraints.txt -e '.[dev]' 2> >(grep -v '^WARNING: Location' >&2)
   touch "$stamp"
 fi
+# The instruction counter is compiled here once, so that a run never waits for it.
+.venv/bin/python -c 'from bridge.emulate.plugin import plugin_library; plugin_library()'
 echo "setup: ready ($(.venv/bin/tflm-bridge --version))"

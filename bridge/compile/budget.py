@@ -42,8 +42,11 @@ def lower_within(
     steps = lower(graph, target)
     places = place(graph, steps, floating=False)
     most = places.arena if ram is None else ram
+    room = _room(graph, places, most)
+    if places.arena <= most:  # no layer needs less than what it has where everything fits
+        room = {index: max(free, steps[index].scratch) for index, free in room.items()}
     for _ in range(_ROUNDS):
-        within = replace(target, scratch=_room(graph, places, most))
+        within = replace(target, scratch=room)
         within = replace(within, price=_price(graph, within, steps, flash))
         found = lower(graph, within)
         arena = place(graph, found, floating=False).arena
@@ -53,6 +56,7 @@ def lower_within(
             return steps
         # Buffers don't pack without gaps; leave room for those.
         places = replace(places, live=tuple(live + max(arena - ram, 1) for live in places.live))
+        room = _room(graph, places, most)
     raise InputError(
         f"the arena needs {arena} bytes, more than the {ram} given",
         hint=f"allow at least {arena} bytes of RAM, or take a smaller network",

@@ -111,6 +111,16 @@ def test_memory_budget_is_kept(graphs):
         compile_graph(graphs["lenet"], engine="c-dense", ram=100)
 
 
+def test_the_layer_in_most_need_keeps_its_scratch():
+    """The arena is made for it: it must not lose its fast kernel to alignment."""
+    wide = read_tflite(int8_model(lambda layers, x: layers.Dense(320)(x), (256,)))
+    program = compile_graph(wide, engine="c-sparse", core="cortex-m4")
+    assert [plan.format for plan in program.layers] == ["wide"]
+    less = program.arena_bytes - 64
+    tight = compile_graph(wide, engine="c-sparse", core="cortex-m4", ram=less)
+    assert [plan.format for plan in tight.layers] == ["dense"]
+
+
 def test_flash_budget_is_kept(graphs):
     # Half of the weights: fast formats and small ones differ.
     graph = read_tflite(int8_model(lenet, (28, 28, 1), sparsity=0.6))

@@ -148,20 +148,20 @@ def _attempt(
     ladder: Ladder,
 ) -> Attempt:
     base, targets = pruning_base(lifted, options, ladder, calibration)
-    at = f"at-{options.sparsity:g}"
-    earlier = resume.taken_up(bundle, f"prune-{at}")
+    at, start = f"at-{options.sparsity:g}", resume.basis(lifted.model, task)
+    earlier = resume.taken_up(bundle, f"prune-{at}", start)
     if earlier is None:
         pruned = prune_float(base, targets, task, options, ladder)
-        resume.keep(bundle, f"prune-{at}", resume.weights_of(pruned))
+        resume.keep(bundle, f"prune-{at}", resume.weights_of(pruned), start)
     else:
         pruned = resume.with_weights(base, earlier)
         ladder.progress.note("pruning was finished before: taken up")
-    earlier = resume.taken_up(bundle, f"quantize-{at}")
+    earlier = resume.taken_up(bundle, f"quantize-{at}", start)
     if earlier is None:
         model = quantize_int8(pruned, task, calibration, options, ladder)
         # Quantization-aware training goes on with the pruned weights.
         arrays = {**resume.weights_of(pruned), "int8": np.frombuffer(model, np.uint8)}
-        resume.keep(bundle, f"quantize-{at}", arrays)
+        resume.keep(bundle, f"quantize-{at}", arrays, start)
     else:
         model = earlier["int8"].tobytes()
         pruned = resume.with_weights(base, earlier)

@@ -1,8 +1,9 @@
 """What an interrupted run leaves beside the bundle's files, and how it is taken up.
 
 Each finished stage (pruning, quantization; one of each for every sparsity that a search tries)
-keeps its arrays in a file of its own, recorded with its hash. A bundle's key decides whether a
-later run may take them up (see :class:`bridge.bundle.BundleWriter`).
+keeps its arrays in a file of its own, recorded with its hash. A later run takes them up under the
+same key of the bundle (see :class:`bridge.bundle.BundleWriter`), and only where the float network
+and the data are still the same.
 """
 
 from __future__ import annotations
@@ -19,23 +20,38 @@ from bridge.convert.prune import fresh_copy
 
 if TYPE_CHECKING:
     from bridge.bundle import BundleWriter
+    from bridge.convert.train import Task
 
 
 def _file(stage: str) -> str:
     return f"stage-{stage}.npz"
 
 
-def keep(bundle: BundleWriter, stage: str, arrays: Mapping[str, Array]) -> None:
-    """Put a finished stage's arrays beside the bundle's files."""
+def basis(model: Any, task: Task | None) -> str:
+    """A hash of what compression starts from: the float weights, the first samples, all targets."""
+    arrays = [np.asarray(w) for w in model.get_weights()]
+    if task is not None:
+        arrays += [a[:200] for a in task.inputs] + task.targets
+    return digest(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays))
+
+
+def keep(bundle: BundleWriter, stage: str, arrays: Mapping[str, Array], start: str) -> None:
+    """Put a finished stage's arrays beside the bundle's files.
+
+    Args:
+        start: the :func:`basis` that they were made from.
+    """
     content = npz(dict(arrays))
     write_atomic(bundle.path(_file(stage)), content)
-    bundle.finish_stage(stage, arrays=digest(content))
+    bundle.finish_stage(stage, arrays=digest(content), start=start)
 
 
-def taken_up(bundle: BundleWriter, stage: str) -> dict[str, Array] | None:
+def taken_up(bundle: BundleWriter, stage: str, start: str) -> dict[str, Array] | None:
     """What an interrupted run kept of a stage, or None where it must run."""
     results, path = bundle.finished(stage), bundle.path(_file(stage))
-    if results is None or not path.is_file() or digest(path.read_bytes()) != results["arrays"]:
+    if results is None or results["start"] != start or not path.is_file():
+        return None
+    if digest(path.read_bytes()) != results["arrays"]:
         return None
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}

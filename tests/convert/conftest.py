@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bridge.bundle import BundleWriter
 from bridge.convert import ConvertOptions, ConvertResult, convert
 from bridge.progress import Silent
+from tests.convert.small import small_network
+
+if TYPE_CHECKING:
+    from bridge.convert.train import Task
 
 
 @dataclass(frozen=True)
@@ -32,3 +37,9 @@ def lenet(tmp_path_factory: pytest.TempPathFactory) -> Converted:
 def lenet_int8(lenet: Converted) -> bytes:
     """Its int8 file."""
     return (lenet.folder / "model_int8.tflite").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def small() -> tuple[Any, Task]:
+    """A small lifted network with a task; whoever trains it trains a copy."""
+    return small_network()

@@ -12,7 +12,7 @@ from torch import nn
 
 from bridge import data
 from bridge.bundle import BundleWriter
-from bridge.convert import ConvertOptions, blocks, check, prune, qat, quantize, train
+from bridge.convert import ConvertOptions, blocks, check, prune, train
 from bridge.convert.compress import compress, prune_float, pruning_base, quantize_int8
 from bridge.convert.export import export
 from bridge.convert.lift.lower import lift
@@ -22,39 +22,9 @@ from bridge.errors import InputError, ModelError
 from bridge.graph import read_tflite
 from bridge.progress import Silent
 from tests.convert.networks import networks
+from tests.convert.small import ladder
 
 PATTERNS = ("unstructured", "2:4", "1x4", "4x1")
-
-
-def stripes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images 8×9 of four kinds that a small network learns within an epoch."""
-    draw = np.random.default_rng(seed)
-    labels = draw.integers(0, 4, count)
-    rows, columns = np.mgrid[:8, :9]
-    kinds = np.stack([rows % 2, columns % 2, (rows + columns) % 2, rows > 3])
-    x = kinds[labels] + draw.normal(scale=0.3, size=(count, 8, 9))
-    return x[..., None].astype(np.float32), labels
-
-
-@pytest.fixture(scope="module")
-def small() -> tuple[Any, train.Task]:
-    """A small lifted network with a task."""
-    torch.manual_seed(0)
-    network = nn.Sequential(
-        *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()),
-        *(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 16, 16), nn.ReLU(), nn.Linear(16, 4)),
-    ).eval()
-    lifted = lift(export(network, [(1, 8, 9)]))
-    dataset = data.Dataset("stripes", *stripes(600, 0), *stripes(200, 1))
-    task = train.task_of(lifted, dataset, "channels-first", None)
-    train.fit(
-        lifted.model, task, epochs=2, batch_size=32, learning_rate=3e-3, seed=0, report=str.strip
-    )
-    return lifted, task
-
-
-def ladder() -> Ladder:
-    return Ladder(Silent(), [], [])
 
 
 def keeps(pattern: str, weights: np.ndarray, share: float) -> bool:
@@ -322,44 +292,3 @@ def test_search_says_when_int8_alone_loses_too_much(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no sparsity keeps the accuracy within 0\.05") as caught:
         compress(lifted, task, task.inputs, options, BundleWriter(tmp_path / "o", "k"), ladder())
     assert "--epochs" in caught.value.hint
-
-
-def test_the_better_calibration_wins(small) -> None:
-    """Both ways of taking ranges are tried, and the one with more signal to noise is kept."""
-    lifted, task = small
-    inputs = [a[:100] for a in task.inputs]
-    made = quantize.candidates(lifted.model, inputs, trained=False)
-    assert {c.name for c in made} == {"true extremes", "histograms"}
-    assert made[0].model != made[1].model
-    words = ladder()
-    options = ConvertOptions("x", quantize="ptq")
-    chosen = quantize_int8(lifted.model, task, inputs, options, words)
-    best = max(made, key=lambda c: c.snr_db)
-    assert chosen == best.model
-    assert any(f"ranges from {best.name}" in note for note in words.notes)
-
-
-def test_a_histogram_leaves_rare_extremes_out() -> None:
-    from bridge.convert import ranges
-
-    values = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
-    values = np.abs(values)  # as after a ReLU
-    values[0] = 40.0
-    assert ranges.extremes(values)[1] == 40.0
-    low, high = ranges.histogram(values)
-    assert low == 0.0
-    assert 4.0 < high < 38.0
-
-
-def test_prelu_is_quantized_after_training_and_says_so(small) -> None:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.PReLU(4), nn.Flatten(), nn.Linear(168, 4))
-    with torch.no_grad():
-        network[1].weight.copy_(torch.tensor([0.1, 0.2, 0.3, 0.4]))
-    lifted = lift(export(network.eval(), [(1, 8, 9)]))
-    assert qat.refusal(lifted.model) == "1"
-    words = ladder()
-    _, task = small
-    options = ConvertOptions("x", quantize="qat", epochs=1)
-    quantize_int8(lifted.model, task, [a[:20] for a in task.inputs], options, words)
-    assert any("'1'" in n or "1 can't be trained quantized" in n for n in words.notes)

@@ -163,6 +163,17 @@ def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
     assert models[0] == models[1]
 
 
+def test_a_users_own_tflite_is_packaged(lenet, tmp_path):
+    model = lenet.path / "model_int8.tflite"
+    bundle = convert(ConvertOptions(str(model), data="digits", samples=20), tmp_path / "own")
+    assert (bundle.path / "model_int8.tflite").read_bytes() == model.read_bytes()
+    assert bundle.manifest["metrics"]["int8"] == lenet.manifest["metrics"]["int8"]
+    assert all(proof["passed"] for proof in bundle.manifest["proofs"])
+    assert {"firmware/tflm/model_int8_model_data.cc", "report.html"} <= set(
+        bundle.manifest["files"]
+    )
+
+
 @pytest.mark.emulated
 def test_several_inputs_and_outputs_reach_the_core(folder, tmp_path):
     asked = options(folder, "Two", data=f"{folder / 'data.py'}:pairs", epochs=0)

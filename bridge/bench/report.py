@@ -92,8 +92,8 @@ def _headline(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tupl
     metrics = manifest.get("metrics", {})
     if "int8" in metrics:
         name = metrics.get("metric", "metric")
-        before = _metric(name, metrics["float"])
-        yield _metric(name, metrics["int8"]), f"{name} in int8, {before} in float"
+        float32 = f", {_metric(name, metrics['float'])} in float" if "float" in metrics else ""
+        yield _metric(name, metrics["int8"]), f"{name} in int8{float32}"
     layers = manifest.get("layers", [])
     weights = sum(layer["weights"] for layer in layers)
     if weights:

@@ -148,7 +148,7 @@ def measure(
         return {"rows": [_with_boards(row) for row in rows]}
 
     point = setup.store.point(
-        f"measure-{converted.key}-{core}",
+        f"measure-{converted.key}-{core}-{'+'.join(engines)}",
         make,
         decides=(tuple(engines), converted.facts, samples, str(setup.tflm_root is None)),
         progress=setup.progress,

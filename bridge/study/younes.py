@@ -23,6 +23,7 @@ from bridge.study.sparsify import accuracy
 from bridge.study.subjects import HAR, quick
 
 CORE = "cortex-m4"
+OURS = ("c-sparse", "c-compact")
 SHARES = (0.1, 0.047, 0.025)
 CORNER = 0.047
 """The share of weights that the corner "pruned" keeps."""
@@ -144,14 +145,16 @@ def _int8_corners(
                 "TFLM" if row else "host: arena of the TFLM interpreter",
             )
         )  # fmt: skip
-    ours = needed(measure(setup, converted, ("c-sparse",), CORE), "c-sparse")
-    corners.append(
-        Corner(
-            share, True, "c-sparse", 1 - converted.accuracy, ours["flash_bytes"]["weights"],
-            ours["flash_bytes"]["total"], ours["ram_bytes"]["total"], ours["instructions"],
-            "sparse C",
-        )
-    )  # fmt: skip
+    rows = measure(setup, converted, OURS, CORE)
+    for engine in OURS:
+        ours = needed(rows, engine)
+        corners.append(
+            Corner(
+                share, True, engine, 1 - converted.accuracy, ours["flash_bytes"]["weights"],
+                ours["flash_bytes"]["total"], ours["ram_bytes"]["total"], ours["instructions"],
+                "sparse C",
+            )
+        )  # fmt: skip
     return corners
 
 
@@ -258,7 +261,7 @@ def show(
     """Write the page."""
     listed = [c for c in corners if c.share in (1.0, share)]
     swept = [c for c in corners if c.int8]
-    names = (*CODINGS, "c-sparse")
+    names = (*CODINGS, *OURS)
 
     def curve(coding: str, figure: Any) -> tuple[tuple[float, float], ...]:
         return tuple((100 * c.share, figure(c)) for c in swept if c.coding == coding and figure(c))

@@ -108,7 +108,7 @@ def test_younes(work):
     found = results(page)
     same_again(work, page, lambda: younes.study(asked, DIGITS, (0.1,), 0.1))
     corners = {(c["share"] < 1, c["int8"], c["coding"]): c for c in found["corners"]}
-    assert len(corners) == 2 * 4 + 2 * 5
+    assert len(corners) == 2 * 4 + 2 * 6
     plain = corners[False, False, "none"]["stored"]
     assert plain == 4 * 61706
     assert corners[True, True, "none"]["stored"] == pytest.approx(plain / 4, rel=0.2)

@@ -150,7 +150,7 @@ def measure(
     point = setup.store.point(
         f"measure-{converted.key}-{core}-{'+'.join(engines)}",
         make,
-        decides=(tuple(engines), converted.facts, samples, str(setup.tflm_root is None)),
+        decides=(tuple(engines), dict(converted.facts), samples, str(setup.tflm_root is None)),
         progress=setup.progress,
         again=setup.measure_again,
     )

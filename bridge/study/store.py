@@ -52,10 +52,12 @@ class Store:
             result: dict[str, Any] = stored["result"]
             return result
         with progress.stage(key.replace("-", " ")):
-            result = make()
-        text = json.dumps({"decides": mark, "result": result}, indent=1, sort_keys=True)
+            made = make()
+        text = json.dumps({"decides": mark, "result": made}, indent=1, sort_keys=True)
         write_atomic(path, text + "\n")
-        return result
+        # As it will be read the next time: what it decides must not depend on who asks first.
+        fresh: dict[str, Any] = json.loads(text)["result"]
+        return fresh
 
     def keys(self) -> Iterator[str]:
         """The names of all finished points."""

@@ -20,7 +20,7 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Print a line that stays."""
-        self.console.print(f"    {text}", markup=False)
+        self.console.print(f"    {text}", markup=False, soft_wrap=not self.console.is_terminal)
 
     def update(self, text: str) -> None:
         """Replace the running line's detail."""

@@ -55,7 +55,7 @@ class Limits:
         return {name: share for name, share in found.items() if share > 0}
 
     def __str__(self) -> str:
-        parts = [f"accuracy at most {100 * self.max_accuracy_drop:g} points below float"]
+        parts = [f"lost against float ≤ {100 * self.max_accuracy_drop:g} %"]
         parts += [f"flash ≤ {self.flash:,} B"] if self.flash is not None else []
         parts += [f"RAM ≤ {self.ram:,} B"] if self.ram is not None else []
         return ", ".join(parts)

@@ -41,8 +41,8 @@ def verdict(limits: Limits, estimate: dict[str, float]) -> str:
     lost = estimate.get("lost", 0.0)
     allowed = limits.max_accuracy_drop + LOST_FOR_GOOD
     if lost > allowed:
-        limit = 100 * limits.max_accuracy_drop
-        return f"pruned, it loses {100 * lost:.1f} % before it is quantized; {limit:g} % is allowed"
+        most = f"{100 * limits.max_accuracy_drop:g} %"
+        return f"pruned, it loses {100 * lost:.1f} % before it is quantized; {most} is allowed"
     for name, limit in (("flash", limits.flash), ("ram", limits.ram)):
         size = estimate.get(name, 0.0)
         if limit is not None and size > limit * (1 + SLACK):

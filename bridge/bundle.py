@@ -44,6 +44,17 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _previous(target: Path) -> Path:
+    """Where a bundle stands for the moment in which another takes its place."""
+    return target.with_name(f".{target.name}.previous")
+
+
+def _put_back(target: Path) -> None:
+    """Undo half a commit: a run cut between its two renames left the previous bundle beside."""
+    if not target.exists() and (_previous(target) / MANIFEST).is_file():
+        os.replace(_previous(target), target)
+
+
 def _dump(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, indent=2, sort_keys=True) + "\n"
 
@@ -67,6 +78,7 @@ class Bundle:
         Raises:
             BundleError: there is none, it was made by another format, or a file was changed.
         """
+        _put_back(path)
         try:
             manifest = json.loads((path / MANIFEST).read_text())
         except OSError:
@@ -121,6 +133,7 @@ class BundleWriter:
     manifest: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _put_back(self.target)
         if (
             self.target.exists()
             and not (self.target / MANIFEST).is_file()
@@ -178,7 +191,7 @@ class BundleWriter:
     def commit(self) -> Bundle:
         """Move the finished folder to its place; the previous bundle goes only then."""
         write_atomic(self.work / MANIFEST, _dump(self.manifest))
-        old = self.target.with_name(self.target.name + ".old")
+        old = _previous(self.target)
         shutil.rmtree(old, ignore_errors=True)
         if self.target.exists():
             os.replace(self.target, old)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bridge.bundle import Bundle, BundleWriter, write_atomic
@@ -23,6 +25,38 @@ def test_an_interrupted_run_leaves_the_previous_bundle(tmp_path):
     again.commit()
     assert (Bundle.open(target).path / "model.bin").read_bytes() == b"second"
     assert not again.work.exists()
+
+
+def test_a_run_cut_between_the_two_renames_loses_nothing(tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    writer = BundleWriter(target, "a")
+    writer.write("model.bin", b"first")
+    writer.commit()
+    kept = tmp_path / "out.old"
+    kept.mkdir()
+    (kept / "mine.txt").write_text("a folder of the user's")
+    second = BundleWriter(target, "b")
+    second.write("model.bin", b"second")
+    moves = []
+
+    def cut(source, destination):
+        moves.append(source)
+        if len(moves) == 3:  # the manifest, the previous bundle away, and then the new one
+            raise KeyboardInterrupt
+        rename(source, destination)
+
+    rename = os.replace
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", cut)
+        with pytest.raises(KeyboardInterrupt):
+            second.commit()
+    assert not target.exists()
+    assert (Bundle.open(target).path / "model.bin").read_bytes() == b"first"
+    third = BundleWriter(target, "b")
+    third.write("model.bin", b"third")
+    assert (third.commit().path / "model.bin").read_bytes() == b"third"
+    assert (kept / "mine.txt").is_file()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out.old"]
 
 
 def test_another_key_or_a_changed_file_starts_anew(tmp_path):

@@ -79,6 +79,13 @@ def _tell_gains(
         gains = expected(model, targets, options.pattern, options.core)
     for gain in gains:
         ladder.note(f"{gain} on {options.core} (modelled)")
+    told = {gain.name for gain in gains}
+    for target in targets:
+        if target.sparsity and target.name not in told and options.pattern != "filter":
+            ladder.note(
+                f"{target.name} at {target.sparsity:.2f}: expect no gain, {target.kind} has dense "
+                "kernels alone; its zeros pack well in a compressed file"
+            )
 
 
 def _search(

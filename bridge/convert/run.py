@@ -221,8 +221,11 @@ def _lift(
         ladder.note("the network takes one sample at a time: onnx2tf is not asked")
     elif options.onnx2tf:
         with ladder.progress.stage("ask onnx2tf as a witness"):
-            told = run_onnx(onnx_model, inputs) if outputs is None else outputs
-            ladder.prove(testify(onnx_model, inputs, told))
+            if outputs is not None:
+                ladder.prove(testify(onnx_model, inputs, outputs, "PyTorch"))
+            else:
+                told = run_onnx(onnx_model, inputs)
+                ladder.prove(testify(onnx_model, inputs, told, "ONNX Runtime"))
     return lifted
 
 

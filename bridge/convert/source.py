@@ -50,6 +50,11 @@ def open_source(options: ConvertOptions) -> Source:
         InputError: no such file, class, checkpoint or constructor argument.
     """
     text = options.model
+    if text.endswith((".tflite", ".onnx", ".pt2")) and (options.weights or options.args):
+        raise InputError(
+            f"{text} holds its own weights and takes no constructor arguments",
+            hint="leave --weights and --arg out, or give file.py:Class",
+        )
     if text.endswith(".tflite"):
         return Source(Path(text).stem, "tflite", _bytes(Path(text)), (), None, True)
     if text.endswith(".onnx"):

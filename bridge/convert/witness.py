@@ -19,17 +19,22 @@ from bridge.convert.options import Proof
 from bridge.convert.prove import FLOAT_BOUND, relative_difference, run_keras
 from bridge.convert.quiet import quiet, tensorflow
 
-RUNG = "onnx2tf = PyTorch (witness)"
 
-
-def testify(onnx_model: Any, inputs: Sequence[Array], reference: Sequence[Array]) -> Proof:
+def testify(
+    onnx_model: Any,
+    inputs: Sequence[Array],
+    reference: Sequence[Array],
+    against: str,
+) -> Proof:
     """Bring the network through onnx2tf and compare; never raises, never uses the network.
 
     Args:
         onnx_model: with a free batch (with a fixed one onnx2tf would try to download samples).
         inputs: as the ONNX model takes them.
-        reference: PyTorch's outputs.
+        reference: the outputs to compare with.
+        against: whose they are.
     """
+    rung = f"onnx2tf = {against} (witness)"
     tensorflow()
     count = len(inputs[0])
     try:
@@ -40,7 +45,7 @@ def testify(onnx_model: Any, inputs: Sequence[Array], reference: Sequence[Array]
     except (Exception, SystemExit) as error:
         words = str(error).strip().splitlines()
         return Proof(
-            RUNG,
+            rung,
             False,
             1.0,
             FLOAT_BOUND,
@@ -52,7 +57,7 @@ def testify(onnx_model: Any, inputs: Sequence[Array], reference: Sequence[Array]
     statistic = min(statistic, 1e9)
     passed = statistic <= FLOAT_BOUND
     detail = "" if passed else "onnx2tf's own network is wrong here; the lift doesn't depend on it"
-    return Proof(RUNG, passed, statistic, FLOAT_BOUND, "of output range", count, detail=detail)
+    return Proof(rung, passed, statistic, FLOAT_BOUND, "of output range", count, detail=detail)
 
 
 def _run(onnx_model: Any, inputs: Sequence[Array], folder: Path) -> list[Array]:

@@ -120,6 +120,19 @@ def test_gains_are_told_for_the_pattern(small, pattern: str) -> None:
     assert keeps(pattern, blocks.masked(kernel, share, pattern).transpose(3, 0, 1, 2), share)
 
 
+def test_a_layer_without_gain_is_told_too(tmp_path: Path) -> None:
+    network, shapes = networks()["inverted_residual"]
+    lifted = lift(export(network, shapes))
+    options = ConvertOptions("x", sparsity=0.5, prune_all=True, epochs=0, quantize="ptq")
+    inputs = lifted.to_physical([np.random.default_rng(0).normal(size=(8, *shapes[0]))])
+    words = ladder()
+    bundle = BundleWriter(tmp_path / "o", "key")
+    compress(lifted, None, [a.astype(np.float32) for a in inputs], options, bundle, words)
+    told = {n.split(" at ")[0] for n in words.notes if ": expect " in n}
+    assert told == {"a.0", "b.0", "b.3", "c.0", "head"}
+    assert any(n.startswith("b.3 at 0.5") and "expect no gain" in n for n in words.notes)
+
+
 def test_gains_come_before_fine_tuning_on_the_chosen_core(small, tmp_path: Path) -> None:
     lifted, task = small
 

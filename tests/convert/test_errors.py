@@ -79,6 +79,13 @@ def test_wrong_models(net: Path, tmp_path: Path, model: str, args: Any, words: s
     fails(InputError, words, ConvertOptions(model.format(net=net, tmp=tmp_path), args=args))
 
 
+@pytest.mark.parametrize("suffix", ["onnx", "pt2", "tflite"])
+def test_files_that_hold_their_own_weights(tmp_path: Path, suffix: str) -> None:
+    name = str(tmp_path / f"net.{suffix}")
+    fails(InputError, "holds its own weights", ConvertOptions(name, weights=tmp_path / "w.pt"))
+    fails(InputError, "no constructor arguments", ConvertOptions(name, args={"classes": 3}))
+
+
 def test_broken_python_file(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("import nothing_of_that_name\n")

@@ -62,9 +62,10 @@ def test_onnx_that_differs_from_pytorch_fails(residual) -> None:
 
 def test_witness_speaks_but_never_stops(residual) -> None:
     network, model, inputs = residual
-    proof = witness.testify(model, inputs, run_torch(network, inputs))
+    proof = witness.testify(model, inputs, run_torch(network, inputs), "PyTorch")
     assert isinstance(proof, Proof)
-    lying = witness.testify(model, inputs, [y + 1 for y in run_torch(network, inputs)])
+    wrong = [y + 1 for y in run_torch(network, inputs)]
+    lying = witness.testify(model, inputs, wrong, "PyTorch")
     assert not lying.passed
     assert lying.detail
 

@@ -67,7 +67,8 @@ def _sweeps(
     result = {}
     for kind in KINDS:
         chain = [whole]
-        for share in shares if kind == "weights" else channel_shares:
+        own = trainer.subject.channel_shares or channel_shares
+        for share in shares if kind == "weights" else own:
             step = trainer.by_weights if kind == "weights" else trainer.by_channels
             chain.append(step(share, chain[-1]))
         result[kind] = chain

@@ -33,6 +33,7 @@ class Subject:
         limit: training samples at most; None: all.
         float_epochs: epochs of first training, where there is no checkpoint.
         class_name: of a network that is not in the zoo.
+        channel_shares: shares of the weights to prune whole filters to; None: the study's own.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Subject:
     limit: int | None = None
     float_epochs: int = 0
     class_name: str = ""
+    channel_shares: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

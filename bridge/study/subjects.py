@@ -41,6 +41,7 @@ CIFAR = Subject(
     limit=7500,
     float_epochs=12,
     class_name="CifarQuick",
+    channel_shares=(0.25,),
 )
 
 

@@ -22,6 +22,8 @@ from bridge.compile.formats import Weighted
 from bridge.errors import ProofError
 from tests.c.layers import random_layer
 
+pytestmark = [pytest.mark.emulated, pytest.mark.slow]
+
 CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 
 
@@ -86,7 +88,7 @@ def test_the_planner_never_picks_a_format_slower_than_dense(tmp_path: Path) -> N
     layers = [
         bench_layer(shape, share, "cortex-m4", seed=5)
         for shape in PLANNED
-        for share in (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+        for share in (0.0, 0.5, 0.7, 0.9)
     ]
     found = [candidates(layer) for layer in layers]
     cases = [

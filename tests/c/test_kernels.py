@@ -27,6 +27,7 @@ CONVOLUTIONS = [
     ((14, 14, 6), 16, {"kernel": (5, 5), "same": False}),
     ((20, 10, 1), 7, {"kernel": (10, 4), "stride": (2, 2)}),
     ((2, 2, 3), 4, {"kernel": (1, 1)}),
+    ((7, 6, 21), 9, {"kernel": (1, 1), "stride": (2, 3)}),
 ]
 DEPTHWISE = [
     ((9, 7, 5), {}),
@@ -80,7 +81,7 @@ def test_convolutions_agree_with_the_reference(checked: bool) -> None:
         for density in (DENSITIES if not checked else (0.1,))
     ]
     cases = cases_of(layers, [12 * 1024, 1024])
-    assert {"dense", "d8", "dual", "dual-dense"} <= {case.format for case in cases}
+    assert {"dense", "d8", "dual", "dual-dense", "pointwise"} <= {case.format for case in cases}
     check(cases, 2, checked=checked)
 
 

@@ -26,6 +26,7 @@ from bridge.encode.dual import (
 from bridge.encode.dual_dense import dense_from_order, order_dense
 from bridge.encode.octet import pack_octet, unpack_octet
 from bridge.encode.pairs import pair, unpair
+from bridge.encode.pointwise import order_pointwise, pointwise_from_order
 from bridge.encode.rows import RowTables
 from bridge.encode.streams import StreamError
 from bridge.encode.wide import order_wide, wide_from_order
@@ -229,6 +230,19 @@ def test_the_largest_1x4_sum_is_reached_and_never_passed(columns: int, seed: int
 def test_the_wide_order_is_its_own_inverse(rows: int, columns: int, seed: int) -> None:
     weights = sparse(np.random.default_rng(seed), (rows, columns), 1.0, -127)
     np.testing.assert_array_equal(wide_from_order(order_wide(weights), rows, columns), weights)
+
+
+@given(st.integers(1, 30), st.integers(1, 70), seeds)
+@settings(max_examples=60, deadline=None)
+def test_the_pointwise_order_is_its_own_inverse(rows: int, columns: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights, rows_tables = sparse(rng, (rows, columns), 0.9, -127), tables(rng, rows)
+    ordered = order_pointwise(weights, rows_tables)
+    found, found_tables = pointwise_from_order(ordered, rows, columns)
+    np.testing.assert_array_equal(found, weights)
+    assert same_tables(found_tables, rows_tables)
+    with pytest.raises(StreamError, match="bytes for a matrix"):
+        pointwise_from_order(ordered[:-1], rows, columns)
 
 
 def test_a_pair_that_two_bytes_cannot_hold_is_refused() -> None:

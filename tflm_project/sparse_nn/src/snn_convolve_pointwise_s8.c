@@ -207,6 +207,14 @@ static inline uint32_t *widen_word(uint32_t first, uint32_t second, uint32_t *to
 static void widen(const int8_t *first, const int8_t *second, int32_t count, uint32_t *to)
 {
     uint32_t a, b;
+    for (; count >= 2 * COLUMNS; count -= 2 * COLUMNS, first += 2 * COLUMNS, second += 2 * COLUMNS) {
+        uint32_t c, d;
+        memcpy(&a, first, sizeof a);
+        memcpy(&b, second, sizeof b);
+        memcpy(&c, first + COLUMNS, sizeof c);
+        memcpy(&d, second + COLUMNS, sizeof d);
+        to = widen_word(c, d, widen_word(a, b, to));
+    }
     for (; count >= COLUMNS; count -= COLUMNS, first += COLUMNS, second += COLUMNS) {
         memcpy(&a, first, sizeof a);
         memcpy(&b, second, sizeof b);
@@ -220,10 +228,10 @@ static void widen(const int8_t *first, const int8_t *second, int32_t count, uint
     }
 }
 
-SNN_SMALL snn_status snn_convolve_pointwise_s8(const int8_t *input, snn_shape input_shape,
-                                               const snn_window *window, const int8_t *weights,
-                                               const snn_quant *quant, int8_t *output,
-                                               snn_shape output_shape, void *scratch)
+snn_status snn_convolve_pointwise_s8(const int8_t *input, snn_shape input_shape,
+                                     const snn_window *window, const int8_t *weights,
+                                     const snn_quant *quant, int8_t *output,
+                                     snn_shape output_shape, void *scratch)
 {
     const int32_t blocks = (input_shape.c + COLUMNS - 1) / COLUMNS;
     const int32_t channels = output_shape.c;
@@ -242,10 +250,12 @@ SNN_SMALL snn_status snn_convolve_pointwise_s8(const int8_t *input, snn_shape in
         const int32_t both = pixels > 1 ? 2 : 1;
         int8_t rest[2 * ROWS];
         for (int32_t i = 0; i < 2; ++i) {
-            const int32_t place = first + (i < both ? i : 0);
-            const int32_t y = place / output_shape.w * window->stride_h;
-            const int32_t x = place % output_shape.w * window->stride_w;
-            from[i] = input + (y * input_shape.w + x) * input_shape.c;
+            int32_t place = first + (i < both ? i : 0);
+            if (input_shape.w != output_shape.w || window->stride_h > 1) {
+                place = place / output_shape.w * window->stride_h * input_shape.w +
+                        place % output_shape.w * window->stride_w;
+            }
+            from[i] = input + place * input_shape.c;
         }
         widen(from[0], from[1], input_shape.c, scratch);
         pair.output = output + first * channels;

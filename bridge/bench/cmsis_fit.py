@@ -19,6 +19,7 @@ from bridge.bench.kernels import baseline, measure
 from bridge.bundle import write_atomic
 from bridge.compile.cmsis_cost import work
 from bridge.compile.cmsis_cost_table import CYCLES, FIT_ERROR
+from bridge.firmware.cmsis_nn import find_cmsis_nn
 from bridge.paths import tflm_project
 
 MORE_SHAPES = (
@@ -67,8 +68,8 @@ def main(cores: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory(prefix="tflm-bridge-fit-") as folder:
             costs[core], errors[core] = fit_core(core, Path(folder))
     text = (
-        '"""Cycles of CMSIS-NN 4.0.0. Written by ``python -m bridge.bench.cmsis_fit``; '
-        'do not edit."""\n\n'
+        f'"""Cycles of {find_cmsis_nn().label}.\n\n'
+        'Written by ``python -m bridge.bench.cmsis_fit``; do not edit.\n"""\n\n'
         f"CYCLES: dict[str, dict[str, dict[str, float]]] = {pprint.pformat(costs, width=96)}\n\n"
         f"FIT_ERROR: dict[str, dict[str, float]] = {pprint.pformat(errors, width=96)}\n"
     )

@@ -22,6 +22,7 @@ from bridge.compile.cost import cycles
 from bridge.compile.dual import COMFORTABLE_SCRATCH
 from bridge.compile.formats import Stored, Weighted, cmsis_nn
 from bridge.emulate import model_cycles, run
+from bridge.encode.streams import fold_zero_point
 from bridge.errors import ProofError
 from bridge.firmware.build import build_c
 from bridge.firmware.cmsis_nn import find_cmsis_nn
@@ -85,6 +86,10 @@ def baseline(layer: Weighted) -> Stored | None:
         constants: dict[str, Array] = {"weights": layer.weights}
         if layer.bias is not None:
             constants["bias"] = layer.bias
+        if layer.core == "cortex-m55" and find_cmsis_nn().kernel_sums:
+            matrix = layer.weights.reshape(layer.target.c, -1)
+            sums = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
+            constants["kernel_sums"] = sums
         return Stored("cmsis_fully_connected_s8", "arm_fully_connected_s8", constants)
     return cmsis_nn(layer)
 

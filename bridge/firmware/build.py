@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bridge.bundle import write_atomic
 from bridge.compile.program import CProgram
-from bridge.errors import BuildError, ToolchainError
-from bridge.firmware.cmsis_nn import CmsisNN, find_cmsis_nn
+from bridge.errors import BuildError
+from bridge.firmware.cmsis_nn import find_cmsis_nn
 from bridge.firmware.size import linked_kernels
 from bridge.firmware.toolchain import require
 from bridge.paths import tflm_project
@@ -62,22 +62,12 @@ def build_c(program: CProgram, core: str, out: Path) -> Firmware:
     libraries = ["sparse_nn"] if "sparse_nn" in program.library else []
     if "cmsis_nn" in program.library:
         cmsis = find_cmsis_nn()
-        _check_kernel_sums(program, core, cmsis)
         options |= {"CMSIS_NN_SOURCE": str(cmsis.source), "CMSIS_CORE": str(cmsis.core)}
         libraries.append(cmsis.label)
     options["BRIDGE_DEFINES"] = ";".join(program.defines)
     files = {**program.files, "model_under_test.h": under_test_header(program)}
     elf = build_files(core, "c", files, options, out)
     return Firmware(elf, core, f"{', '.join(libraries)}; linked: {linked_kernels(elf)}")
-
-
-def _check_kernel_sums(program: CProgram, core: str, cmsis: CmsisNN) -> None:
-    connected = any(plan.kernel == "arm_fully_connected_s8" for plan in program.layers)
-    if core == "cortex-m55" and cmsis.kernel_sums and connected:
-        raise ToolchainError(
-            f"{cmsis.label} wants sums of the weights for fully connected layers with MVE",
-            hint="unset CMSIS_NN_ROOT for this core: CMSIS-NN 4.0.0 needs none",
-        )
 
 
 def build_traced(firmware: Firmware) -> Path:

@@ -21,7 +21,7 @@ class CmsisNN:
         version: the package's, or its public header's revision, or its commit.
         origin: where it comes from, in words.
         kernel_sums: whether its fully connected kernels want sums of the weights with MVE, as
-            all since 5.0 do; the dense engine has none for them.
+            newer ones do.
     """
 
     source: Path

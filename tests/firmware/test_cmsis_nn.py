@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from bridge.compile import compile_graph
-from bridge.compile.program import CProgram, LayerPlan
 from bridge.emulate import run
 from bridge.errors import ToolchainError
 from bridge.firmware.build import build_c
@@ -47,14 +46,6 @@ def test_a_root_without_headers_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("CMSIS_NN_ROOT", str(tmp_path))
     with pytest.raises(ToolchainError, match=r"arm_nnfunctions\.h is missing"):
         find_cmsis_nn()
-
-
-def test_kernels_that_want_sums_are_refused_where_there_are_none(own_tree, tmp_path):
-    plan = LayerPlan("fc", "FULLY_CONNECTED", "arm_fully_connected_s8")
-    program = CProgram("model", "c-dense", {}, library=("cmsis_nn",), layers=(plan,))
-    with pytest.raises(ToolchainError, match="sums of the weights") as caught:
-        build_c(program, "cortex-m55", tmp_path / "out")
-    assert "unset CMSIS_NN_ROOT" in caught.value.hint
 
 
 @pytest.mark.emulated

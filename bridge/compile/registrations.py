@@ -25,6 +25,9 @@ from bridge.text import environment
 UINT8 = 3
 """TensorType.UINT8 of the schema: TFLM's kernels refuse such weights beside int8 activations."""
 
+_LABEL_BYTES = 16
+"""What stands in the place of a layer's weights: a text that says whose they were."""
+
 
 @dataclass(frozen=True)
 class Registrations:
@@ -143,26 +146,35 @@ def _strip(
 ) -> tuple[bytes, dict[int, int]]:
     """The flatbuffer without those operators' weights, and where what is left of them lies.
 
-    A weight tensor keeps its shape and 16 bytes, gets a type that TFLM's own kernels refuse, and
-    loses its scales; the operator loses its bias, which our tables hold.
+    A weight tensor keeps its shape and 16 bytes of text, gets a type that TFLM's own kernels
+    refuse, and loses its scales; the operator loses its bias, which our tables hold.
     """
     loose = unpack(model)
     subgraph = loose.subgraphs[0]
     buffers = {}
     for operator in operators:
-        tensor = subgraph.tensors[operator.inputs[1]]
         node = subgraph.operators[operator.index]
         bias = list(node.inputs)[2:]
         node.inputs = [*list(node.inputs)[:2], *([-1] * len(bias))]
-        tensor.type = UINT8
-        tensor.quantization = None
-        label = f"see snn {operator.index}".encode()
-        loose.buffers[tensor.buffer].data = list(label.ljust(16, b"\0"))
-        buffers[operator.index] = tensor.buffer
+        # A buffer of its own: layers with equal weights may have shared one.
+        label = type(loose.buffers[0])()
+        label.data = list(f"see snn {operator.index}".encode().ljust(_LABEL_BYTES, b"\0"))
+        buffers[operator.index] = len(loose.buffers)
+        loose.buffers.append(label)
+        tensor = subgraph.tensors[operator.inputs[1]]
+        tensor.type, tensor.quantization = UINT8, None
+        tensor.buffer = buffers[operator.index]
         for index in bias:
             if index >= 0 and not _used(subgraph, index):
-                loose.buffers[subgraph.tensors[index].buffer].data = None
-                subgraph.tensors[index].quantization = None
+                # Without data it would get room in the arena, though nothing reads it.
+                dead = subgraph.tensors[index]
+                dead.shape, dead.type, dead.quantization = [_LABEL_BYTES], UINT8, None
+                dead.buffer = buffers[operator.index]
+    kept = {tensor.buffer for tensor in subgraph.tensors}
+    kept |= {entry.buffer for entry in loose.metadata or []}
+    for index, buffer in enumerate(loose.buffers):
+        if index not in kept:
+            buffer.data = None
     packed = pack(loose)
     offsets = buffer_offsets(packed)
     return packed, {index: offsets[buffer] for index, buffer in buffers.items()}

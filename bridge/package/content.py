@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.bundle import Bundle
@@ -11,7 +11,7 @@ from bridge.compile import compile_graph
 from bridge.compile.registrations import register_layers
 from bridge.compress.bundle import FILE as COMPRESSED
 from bridge.errors import BundleError
-from bridge.firmware.arena import target_arena_bytes
+from bridge.firmware.arena import cmsis_nn_bytes, host_arena_bytes, target_arena_bytes
 from bridge.firmware.arrays import TFLM_ARENA, model_data, package_arrays, vector_files
 from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.graph import Graph, read_tflite
@@ -148,11 +148,14 @@ def _tflm(what: _Subject, graph: Graph, model: bytes) -> _Made:
 
 def _tflm_sparse(what: _Subject, graph: Graph, model: bytes) -> _Made:
     found = register_layers(model, graph, core=what.core, prefix=what.prefix)
-    # Without their weights TFLM's own kernels refuse the layers, so the host can't be asked.
-    arena = target_arena_bytes(model) + _aligned(found.scratch_bytes)
-    note = f"{TFLM_ARENA}, for the network with all its weights"
-    if found.scratch_bytes:
-        note = note.replace("; inter", f", and {found.scratch_bytes} for our kernels; inter")
+    # Without their weights TFLM's own kernels refuse the layers, so the host is asked with them.
+    ours = {layer.name for layer in found.layers}
+    rest = tuple(operator for operator in graph.operators if operator.name not in ours)
+    others = cmsis_nn_bytes(replace(graph, operators=rest))
+    arena = host_arena_bytes(model) + others + _aligned(found.scratch_bytes) + 32 * len(ours)
+    note = TFLM_ARENA.replace("needs", "needs for the network with all its weights").replace(
+        "and a bound", f"{found.scratch_bytes} bytes of scratch for our kernels, and a bound"
+    )
     sources = {
         **model_data(found.model, what.prefix),
         **found.files,

@@ -106,6 +106,33 @@ def test_weights_leave_the_flatbuffer(case):
     assert len(found.model) <= len(model) - weights + 16 * len(found.layers) + 64
 
 
+def test_what_is_left_of_a_layer_takes_no_arena(case):
+    """TFLM gives room to every tensor without data, used or not."""
+    model, graph, _ = case
+    left = unpack(register_layers(model, graph).model)
+    tensors = left.subgraphs[0].tensors
+    full = {index for index, buffer in enumerate(left.buffers) if buffer.data is not None}
+    empty = {index for index, tensor in enumerate(tensors) if tensor.buffer not in full}
+    made = {index for operator in graph.operators for index in operator.outputs}
+    assert empty == made | set(graph.inputs)
+
+
+def test_layers_that_shared_a_buffer_are_told_apart():
+    def twins(layers, x):
+        first = layers.Dense(120, use_bias=False)(layers.Flatten()(x))
+        return layers.Dense(120, use_bias=False)(first)
+
+    model = int8_model(twins, (8, 15, 1), sparsity=0.9)
+    loose = unpack(model)
+    tensors, (first, second) = loose.subgraphs[0].tensors, loose.subgraphs[0].operators[-2:]
+    tensors[second.inputs[1]].buffer = tensors[first.inputs[1]].buffer
+    shared = pack(loose)
+    found = register_layers(shared, read_tflite(shared, name="twins"))
+    left = unpack(found.model).subgraphs[0]
+    used = [left.tensors[operator.inputs[1]].buffer for operator in left.operators[-2:]]
+    assert len(found.layers) == len(set(used)) == 2
+
+
 def test_tflm_refuses_what_it_would_misread(case):
     model, graph, _ = case
     with pytest.raises(ModelError, match="refuses"):

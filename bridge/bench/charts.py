@@ -158,12 +158,15 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
-        """Round values to mark: 1, 2, 5 times powers of ten."""
+        """Round values to mark; at least three on a logarithmic axis, where it spans any."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            found = [m * 10.0**p for p in powers for m in (1, 2, 5)]
-            inside = [t for t in found if self.low * 0.999 <= t <= self.high * 1.001]
-            return inside if len(inside) <= 7 else [t for t in inside if f"{t:e}"[0] == "1"]
+            for steps in ((1,), (1, 2, 5), (1, 2, 3, 4, 5, 6, 8)):
+                found = [m * 10.0**p for p in powers for m in steps]
+                inside = [t for t in found if self.low * 0.999 <= t <= self.high * 1.001]
+                if len(inside) >= 3:
+                    break
+            return inside
         rough = (self.high - self.low) / 5
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)

@@ -202,7 +202,7 @@ def pareto(study: Mapping[str, Any]) -> list[str]:
             Dot(m[figure], m["score"],
                 codings[m["point"]["coding"]] + ("" if m["number"] in front else " beaten"),
                 cores[m["point"]["core"]], point_title(m, study["metric"]))
-            for m in sorted(measured, key=lambda m: m["number"] in front)
+            for m in sorted(measured, key=lambda m: (m["number"] in front, m["number"] == chosen))
         ]  # fmt: skip
         dots += [
             Dot(m[figure], m["score"], "", "ring", "recommended")

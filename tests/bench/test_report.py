@@ -255,4 +255,6 @@ def test_axes_mark_round_values():
     assert linear_axis("", [0.0, 1.0]).ticks() == [0, 0.25, 0.5, 0.75, 1]
     ticks = log_axis("", [3_000.0, 80_000.0]).ticks()
     assert ticks == [5_000, 10_000, 20_000, 50_000]
+    assert log_axis("", [2_900.0, 7_500.0]).ticks() == [3_000, 4_000, 5_000, 6_000]
+    assert log_axis("", [9.0, 2e6]).ticks() == [10.0, 100.0, 1e3, 1e4, 1e5, 1e6]
     assert [short(v) for v in (950, 12_000, 3_400_000, 0.25)] == ["950", "12 k", "3.4 M", "0.25"]

@@ -14,7 +14,6 @@ smaller dense network. Both end in a network without channels that do nothing.
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from bridge.data import Array, Dataset
-from bridge.study.chain import compact, spread, weighted
+from bridge.study.chain import compact, weighted
+from bridge.study.masks import largest, rows, strongest
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def prune_weights(
         return largest(model, round(keep), recipe.least)
 
     trained, last = _train(network, teacher, data, masks, recipe, report)
-    return compact(trained, {n: _rows(m) for n, m in list(last.items())[:-1]})
+    return compact(trained, {n: rows(m) for n, m in list(last.items())[:-1]})
 
 
 def prune_channels(
@@ -143,117 +143,7 @@ def prune_channels(
         return strongest(model, round(total * (share + (1 - share) * (1 - done) ** 3)))
 
     trained, last = _train(network, teacher, data, masks, recipe, report)
-    return compact(trained, {n: _rows(m) for n, m in list(last.items())[:-1]})
-
-
-def largest(network: Any, keep: int, least: int) -> dict[str, Any]:
-    """Masks of the ``keep`` weights of largest layer-adaptive magnitude, without idle channels."""
-    import torch
-
-    layers = weighted(network)
-    scores = {}
-    for name, layer in layers.items():
-        squares = layer.weight.detach().flatten().square()
-        ordered, places = squares.sort()
-        remaining = ordered.flip(0).cumsum(0).flip(0)
-        score = torch.empty_like(squares)
-        score[places] = ordered / remaining.clamp_min(1e-30)
-        scores[name] = score.view_as(layer.weight)
-    alive = {n: torch.ones(len(layer.weight), dtype=torch.bool) for n, layer in layers.items()}
-    # Removing an idle channel frees weights for others: a few rounds settle it.
-    for _ in range(4):
-        masks = _threshold(layers, scores, alive, keep)
-        if not _bury(layers, masks, alive, least):
-            break
-    return masks
-
-
-def _threshold(layers: Any, scores: Any, alive: Any, keep: int) -> dict[str, Any]:
-    import torch
-
-    open_ = {n: scores[n] * _reach(layers, alive, n) for n in layers}
-    pooled = torch.cat([s.flatten() for s in open_.values()])
-    bound = pooled.kthvalue(max(1, len(pooled) - keep)).values
-    return {n: s > bound for n, s in open_.items()}
-
-
-def _reach(layers: Any, alive: Any, name: str) -> Any:
-    """1 where a weight joins two living channels, 0 elsewhere, shaped like the weights."""
-    import torch
-
-    names = list(layers)
-    weight = layers[name].weight
-    result = torch.ones_like(weight)
-    result[~alive[name]] = 0
-    position = names.index(name)
-    if position:
-        before = names[position - 1]
-        width = spread(layers[before], layers[name])
-        result[:, ~alive[before].repeat_interleave(width)] = 0
-    return result
-
-
-def _bury(layers: Any, masks: Any, alive: Any, least: int) -> bool:
-    """Mark channels that read nothing, feed nothing, or hardly anything; whether any was."""
-    names = list(layers)
-    found = False
-    for name, after in itertools.pairwise(names):
-        into = masks[name].flatten(1).sum(1)
-        width = spread(layers[name], layers[after])
-        out = masks[after].transpose(0, 1).flatten(1).sum(1).view(-1, width).sum(1)
-        idle = alive[name] & ((into == 0) | (out == 0) | (into + out < least))
-        if idle.any() and int((alive[name] & ~idle).sum()) >= 2:
-            alive[name] &= ~idle
-            found = True
-    return found
-
-
-def strongest(network: Any, keep: int) -> dict[str, Any]:
-    """Masks of whole channels: the strongest of all layers that leave at most ``keep`` weights.
-
-    A channel's strength is the norm of its weights times that of those which read it, in units
-    of its layer's mean.
-    """
-    import torch
-
-    layers = weighted(network)
-    names = list(layers)
-    strength = {}
-    for name, after in itertools.pairwise(names):
-        into = layers[name].weight.detach().flatten(1).norm(dim=1)
-        out = layers[after].weight.detach().transpose(0, 1).flatten(1)
-        both = into * out.reshape(len(into), -1).norm(dim=1)
-        strength[name] = both / both.mean().clamp_min(1e-30)
-    bounds = torch.cat([s for s in strength.values()]).sort().values
-
-    def alive_at(bound: Any) -> dict[str, Any]:
-        result = {}
-        for name in names:
-            if name in strength:
-                # Two channels at least: a layer of one carries hardly anything.
-                floor = strength[name].sort(descending=True).values[min(1, len(strength[name]) - 1)]
-                result[name] = strength[name] >= torch.minimum(bound, floor)
-            else:
-                result[name] = torch.ones(len(layers[name].weight), dtype=torch.bool)
-        return result
-
-    def size(alive: dict[str, Any]) -> int:
-        return sum(int(_reach(layers, alive, n).sum()) for n in names)
-
-    low, high = 0, len(bounds) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if size(alive_at(bounds[middle])) <= keep:
-            high = middle
-        else:
-            low = middle + 1
-    alive = alive_at(bounds[low])
-    return {n: _reach(layers, alive, n) > 0 for n in names}
-
-
-def _rows(mask: Any) -> Any:
-    """Which output channels have any weight."""
-    return mask.flatten(1).any(1)
+    return compact(trained, {n: rows(m) for n, m in list(last.items())[:-1]})
 
 
 def _train(
@@ -313,7 +203,7 @@ def _hide(layers: Any, masks: Any) -> None:
         for name, layer in layers.items():
             layer.weight.mul_(masks[name])
             if name != last:
-                layer.bias.mul_(_rows(masks[name]))
+                layer.bias.mul_(rows(masks[name]))
 
 
 def _soft(teacher: Any, data: Samples, recipe: Recipe) -> Callable[[Any, Any], Any]:

@@ -13,15 +13,14 @@ from bridge import zoo
 from bridge.data import load
 from bridge.errors import ModelError
 from bridge.study.chain import compact, fold_batch_norm, nonzero, parameters, weighted
+from bridge.study.masks import largest, strongest
 from bridge.study.sparsify import (
     Recipe,
     accuracy,
     augmented,
-    largest,
     prune_channels,
     prune_weights,
     samples,
-    strongest,
 )
 
 

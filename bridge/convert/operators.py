@@ -8,7 +8,7 @@ which every finished file is run in; this check names the operator before that.
 from __future__ import annotations
 
 from bridge.errors import UnsupportedOperator
-from bridge.graph import Graph
+from bridge.graph import Graph, Quantization
 
 _NAMES = """
 ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND
@@ -67,6 +67,13 @@ def check_operators(graph: Graph) -> int:
                 op.name,
                 hint=f"TFLite Micro's kernel goes up to version {highest}",
             )
+        if op.kind == "RELU6" and _scale(graph, op.inputs[0]) != _scale(graph, op.outputs[0]):
+            raise UnsupportedOperator(
+                "RELU6 between two scales",
+                op.name,
+                hint="TFLite Micro's kernel ignores the output's scale and would be wrong; fuse it "
+                "into the layer before it, or give the network as PyTorch or ONNX",
+            )
         if op.kind == "CONCATENATION" and len(op.inputs) > CONCATENATION_INPUTS:
             raise UnsupportedOperator(
                 f"CONCATENATION of {len(op.inputs)} tensors",
@@ -74,3 +81,7 @@ def check_operators(graph: Graph) -> int:
                 hint=f"TFLite Micro takes {CONCATENATION_INPUTS}; join them in groups",
             )
     return len(graph.operators)
+
+
+def _scale(graph: Graph, index: int) -> Quantization | None:
+    return graph.tensor(index).quantization

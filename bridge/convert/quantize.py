@@ -15,6 +15,7 @@ import numpy as np
 
 from bridge.convert import names, qat, ranges, tflm
 from bridge.convert.lift.builder import Array
+from bridge.convert.mend import mend_relu6
 from bridge.convert.options import ConvertOptions
 from bridge.convert.prove import run_keras
 from bridge.convert.prune import kernel_of, weighted_layers
@@ -188,7 +189,7 @@ def to_tflite(
                     yield [np.ascontiguousarray(calibration[k][i : i + 1]) for k in order]
 
             converter.representative_dataset = samples
-            return bytes(converter.convert())
+            return mend_relu6(bytes(converter.convert()))
         except Exception as error:
             first = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
             raise ModelError(

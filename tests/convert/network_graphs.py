@@ -157,6 +157,14 @@ def graphs() -> Table:
             ),
             IMAGE,
         ),
+        "slice_before_linear": (
+            Of(
+                lambda m, x: m.head(m.a(x)[:, 1:-1, -6:, :5].flatten(1)),
+                a=c(3, 6, 3),
+                head=nn.Linear(4 * 6 * 5, 3),
+            ),
+            IMAGE,
+        ),
         "permute_that_vanishes": (
             Of(
                 lambda m, x: m.head(

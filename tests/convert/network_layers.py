@@ -185,6 +185,14 @@ def layers() -> Table:
             ),
             IMAGE,
         ),
+        "relu6_alone": (
+            # Behind layers that TFLite fuses no ReLU6 into.
+            s(
+                *(nn.ConvTranspose2d(3, 4, 3), nn.ReLU6(), c(4, 5, 1), nn.LeakyReLU(0.1)),
+                *(nn.ReLU6(), nn.MaxPool2d(2), nn.ReLU6(), nn.Flatten(), head(5, 6, 8)),
+            ),
+            IMAGE,
+        ),
         "relu_before_bn": (
             s(
                 *(c(3, 6, 3), nn.ReLU(), nn.BatchNorm2d(6), c(6, 4, 3, bias=False)),

@@ -83,7 +83,13 @@ def test_refused_by_name(
     assert caught.value.hint
 
 
-def tiny(build: Callable[[Any, Any], Any], shape: tuple[int, ...], *, int8: bool = True) -> bytes:
+def tiny(
+    build: Callable[[Any, Any], Any],
+    shape: tuple[int, ...],
+    *,
+    int8: bool = True,
+    spread: float = 1.0,
+) -> bytes:
     """A .tflite of a small Keras network, batch 1."""
     from bridge.convert.quantize import to_tflite
     from bridge.convert.quiet import quiet, tensorflow
@@ -91,7 +97,8 @@ def tiny(build: Callable[[Any, Any], Any], shape: tuple[int, ...], *, int8: bool
     tf, keras = tensorflow()
     x = keras.Input(shape, batch_size=1, name="x")
     model = keras.Model(x, build(keras.layers, x))
-    data = np.random.default_rng(0).normal(size=(8, *shape)).astype(np.float32)
+    data = np.random.default_rng(0).normal(size=(32, *shape)) * spread
+    data = data.astype(np.float32)
     if int8:
         return to_tflite(model, [data])
     with quiet():
@@ -125,6 +132,33 @@ def test_tflm_joins_ten_tensors_at_most() -> None:
     with pytest.raises(UnsupportedOperator, match="CONCATENATION of 11 tensors") as caught:
         check_operators(read_tflite(join(11)))
     assert "10" in caught.value.hint
+
+
+def test_a_relu6_between_two_scales_is_wrong_in_tflm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TFLite's converter writes it; the bridge writes QUANTIZE, and refuses it from others."""
+    from bridge.convert import quantize, tflm
+
+    def leaky(k: Any, x: Any) -> Any:
+        return k.ReLU(6.0)(k.LeakyReLU(0.1)(x))
+
+    inputs = [4 * np.random.default_rng(1).normal(size=(16, 4, 3)).astype(np.float32)]
+    right = np.clip(np.where(inputs[0] > 0, inputs[0], 0.1 * inputs[0]), 0, 6)
+
+    def noise(content: bytes) -> float:
+        graph = read_tflite(content)
+        got = tflm.run(content, tflm.quantize_inputs(graph, inputs))
+        return float(np.abs(tflm.dequantize_outputs(graph, got)[0] - right).max())
+
+    ours = tiny(leaky, (4, 3), spread=4.0)
+    assert [op.kind for op in read_tflite(ours).operators] == ["LEAKY_RELU", "QUANTIZE"]
+    assert check_operators(read_tflite(ours)) == 2
+    assert noise(ours) < 0.2
+    monkeypatch.setattr(quantize, "mend_relu6", lambda content: content)
+    theirs = tiny(leaky, (4, 3), spread=4.0)
+    assert noise(theirs) > 1.0
+    with pytest.raises(UnsupportedOperator, match="RELU6 between two scales") as caught:
+        check_operators(read_tflite(theirs))
+    assert "ignores the output's scale" in caught.value.hint
 
 
 def test_constant_and_saturated_outputs_are_flagged(lenet_int8: bytes) -> None:

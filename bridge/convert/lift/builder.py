@@ -128,6 +128,17 @@ class Builder:
         gathered = self.apply(self.layers.Gather, f"{name}.gather", flat, 1, target.ravel())
         return self.reshape(gathered, target.shape, name)
 
+    def cut_out(self, value: Value, name: str) -> Value:
+        """The same elements, in any order, of a tensor sliced down to them, where slices can."""
+        flat = np.sort(value.index, axis=None)
+        if value.whole or np.any(np.diff(flat) == 0):
+            return value
+        box = v.as_box(flat, value.physical)
+        if box is None:
+            return value
+        tensor = self._take(value.tensor, box, value.physical, name)
+        return Value(tensor, np.searchsorted(flat, value.index))
+
     def reshape(self, tensor: Any, shape: tuple[int, ...], name: str) -> Any:
         """A Keras reshape, left out where the shape is there already."""
         if tuple(tensor.shape[1:]) == tuple(shape):

@@ -195,6 +195,8 @@ def linear(b: Builder, node: Node, value: Value, kernel: Array, bias: Array | No
     (so that a flatten needs no transpose); several rows become a 1×1 convolution.
     """
     lead = [d for d in value.shape[:-1] if d > 1]
+    if not lead:
+        value = b.cut_out(value, node.name)
     target = value.index.reshape(*lead, value.shape[-1])
     size = int(np.prod(value.physical))
     p = v.last_axis_permutation(target, size)

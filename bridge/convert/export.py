@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bridge.convert.quiet import quiet
-from bridge.errors import ModelError
+from bridge.errors import ModelError, UnsupportedOperator
 
 
 def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
@@ -25,9 +25,12 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
 
     Raises:
         ModelError: PyTorch can't export it; with PyTorch's own last words.
+        UnsupportedOperator: it has a recurrent layer.
     """
     import torch
 
+    if isinstance(network, torch.nn.Module):
+        _refuse_recurrent(network)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     generator = torch.Generator().manual_seed(0)
     examples = tuple(torch.randn(2, *shape, generator=generator) for shape in shapes)
@@ -46,6 +49,17 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
         if program is None:
             raise ModelError("PyTorch's exporter returned nothing")
         return program.model_proto
+
+
+def _refuse_recurrent(network: Any) -> None:
+    """Name a recurrent layer before the exporter takes it apart."""
+    import torch
+
+    from bridge.convert.lift.lower import ADVICE
+
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.RNNBase):
+            raise UnsupportedOperator(type(module).__name__, name, hint=ADVICE["RNN"])
 
 
 def _export_module(network: Any, examples: tuple[Any, ...]) -> Any:

@@ -181,10 +181,29 @@ class Recurrent(nn.Module):
         return self.memory(x)[0]
 
 
-@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_recurrent_layers_are_refused_by_name(kind: type[nn.Module]) -> None:
     with pytest.raises(UnsupportedOperator, match=f"{kind.__name__}.*memory") as caught:
         lift(export(Recurrent(kind).eval(), [(7, 4)]))
+    assert "convolution" in caught.value.hint
+
+
+def test_a_recurrent_layer_in_onnx_is_refused_by_name(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    shapes = {"w": (1, 24, 4), "r": (1, 24, 6), "b": (1, 48)}
+    weights = [numpy_helper.from_array(np.ones(s, np.float32), n) for n, s in shapes.items()]
+    node = helper.make_node("LSTM", ["x", *shapes], ["y"], name="memory", hidden_size=6)
+    ends = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+        for n, s in (("x", [7, 1, 4]), ("y", [7, 1, 1, 6]))
+    ]
+    graph = helper.make_graph([node], "net", ends[:1], ends[1:], weights)
+    onnx.save(helper.make_model(graph), tmp_path / "net.onnx")
+    source = open_source(ConvertOptions(str(tmp_path / "net.onnx")))
+    with pytest.raises(UnsupportedOperator, match=r"LSTM.*memory") as caught:
+        lift(source.network)
     assert "convolution" in caught.value.hint
 
 

@@ -171,7 +171,7 @@ def work(
                 study.enqueue_trial(space.params(unknown[int(draw.integers(len(unknown)))]))
             # A fresh sampler for each trial: what it proposes depends on the seed and on what
             # the study holds, so that an interrupted run goes on as if it never stopped.
-            study.sampler = _sampler(settings, worker, study)
+            study.sampler = sampler(settings, worker, study)
             before = len(known)
             try:
                 study.optimize(
@@ -182,7 +182,8 @@ def work(
             repeats = repeats + 1 if len(finished(study, settings)) == before else 0
 
 
-def _sampler(settings: Settings, worker: int, study: Any) -> Any:
+def sampler(settings: Settings, worker: int, study: Any) -> Any:
+    """What proposes a process's next point."""
     optuna = load_optuna()
     done = sum(t.state.name in ("COMPLETE", "PRUNED") for t in study.get_trials(deepcopy=False))
     draw = np.random.SeedSequence([settings.base.seed, worker, done])

@@ -14,7 +14,10 @@ from bridge.explore import Limits, Measured, Point, Settings, Space, pareto_fron
 from bridge.explore.front import dominates
 from bridge.explore.objective import verdict
 from bridge.explore.result import convert_line
+from bridge.explore.settings import SAMPLERS
 from bridge.explore.space import UNPRUNED
+from bridge.explore.study import sampler
+from bridge.explore.trial import load_optuna
 
 
 def measured(number, lost, flash, ram, cycles, core="cortex-m4"):
@@ -98,6 +101,33 @@ def test_what_is_hopeless_depends_on_the_limits():
 def test_unknown_choices_are_named(what, values):
     with pytest.raises(InputError, match=what):
         Space(**values)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_proposes_points_and_repeats_itself(name, tmp_path):
+    optuna = load_optuna()
+    space = Space(("none", "unstructured"), (0.5, 0.9), cores=("cortex-m4",))
+    settings = Settings(ConvertOptions("lenet5"), space, tmp_path, sampler=name)
+
+    def proposed():
+        study = optuna.create_study(directions=["minimize"] * 4)
+        points = []
+
+        def figures_of(trial):
+            points.append(space.suggest(trial))
+            share = points[-1].sparsity
+            trial.set_constraint("flash", 0.5 - share)
+            return share, 1 - share, 1.0, float(trial.number % 3)
+
+        for _ in space.points():
+            study.sampler = sampler(settings, 0, study)
+            study.optimize(figures_of, n_trials=1)
+        return points
+
+    points = proposed()
+    assert set(points) <= set(space.points())
+    assert points == proposed()
+    assert len(set(points)) == 18 if name == "all" else len(set(points)) > 4
 
 
 def test_the_studys_name_says_what_decides_the_results(tmp_path):

@@ -62,22 +62,29 @@ def bench_kernels(
         _write(json_file, rows)
     for name in core or ("cortex-m4",):
         here = [row for row in rows if row.core == name]
-        for table in (_measured(name, here), _crossover(name, here), _errors(name, here)):
+        for title, table in (
+            (f"kernels on {name}, against {here[0].baseline} at -O3", _measured(here)),
+            (f"faster than every dense kernel from this sparsity on, {name}", _crossover(here)),
+            (
+                f"the planner's cycles against the counted ones, worst, {name}",
+                _errors(here),
+            ),
+        ):
+            console.print(title, style="bold")
             console.print(table)
 
 
-def _table(title: str, *headings: str) -> Table:
+def _table(*headings: str) -> Table:
     from rich.table import Table
 
-    table = Table(title=title, header_style="bold")
+    table = Table(header_style="bold")
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("layer", "format") else "right")
     return table
 
 
-def _measured(core: str, rows: Sequence[KernelRow]) -> Table:
+def _measured(rows: Sequence[KernelRow]) -> Table:
     table = _table(
-        f"kernels on {core}, against {rows[0].baseline} at -O3",
         "layer", "sparsity", "format", "instructions", "cycles, modelled", "faster",
         "fewer instructions", "weight bytes", "of dense", "scratch B", "planner",
     )  # fmt: skip
@@ -98,11 +105,10 @@ def _measured(core: str, rows: Sequence[KernelRow]) -> Table:
     return table
 
 
-def _crossover(core: str, rows: Sequence[KernelRow]) -> Table:
+def _crossover(rows: Sequence[KernelRow]) -> Table:
     from bridge.bench.kernels import crossover
 
     table = _table(
-        f"faster than every dense kernel from this sparsity on, {core}",
         "layer", "format", "sparsity",
     )  # fmt: skip
     for (layer, _, form), share in crossover(rows).items():
@@ -110,15 +116,14 @@ def _crossover(core: str, rows: Sequence[KernelRow]) -> Table:
     return table
 
 
-def _errors(core: str, rows: Sequence[KernelRow]) -> Table:
+def _errors(rows: Sequence[KernelRow]) -> Table:
     from bridge.bench.kernels import planner_error
     from bridge.compile.cost import fit_error
 
     table = _table(
-        f"the planner's cycles against the counted ones, largest error, {core}",
         "format", "on these layers", "where it was fitted",
     )  # fmt: skip
-    for (_, form), error in planner_error(rows).items():
+    for (core, form), error in planner_error(rows).items():
         fitted = fit_error(form, core)
         table.add_row(form, f"{error:.1%}", "" if fitted is None else f"{fitted:.1%}")
     return table

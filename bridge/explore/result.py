@@ -113,6 +113,8 @@ def build(
 ) -> Bundle:
     """Convert a point's network into a bundle, with every proof, and the study beside it.
 
+    A point that TFLM decodes gets its compressed network too.
+
     Raises:
         ProofError: the network is not the one that was measured.
         BridgeError: as ``convert``.
@@ -129,4 +131,9 @@ def build(
             f"{made[:12]}",
             hint="the versions or the machine are not those of the trial; explore again",
         )
+    if point.encodings:
+        from bridge.compress.bundle import compress_file
+
+        compress_file(out, encodings=point.encodings, progress=progress)
+        bundle = Bundle.open(out)
     return record_exploration(bundle, {**as_json(found), "chosen": measured.number})

@@ -8,7 +8,7 @@ which every finished file is run in; this check names the operator before that.
 from __future__ import annotations
 
 from bridge.errors import UnsupportedOperator
-from bridge.graph import Graph, Quantization
+from bridge.graph import Graph, Operator
 
 _NAMES = """
 ABS ADD ADD_N ARG_MAX ARG_MIN ASSIGN_VARIABLE AVERAGE_POOL_2D BATCH_MATMUL BATCH_TO_SPACE_ND
@@ -44,6 +44,15 @@ HIGHEST_VERSION = {
 
 CONCATENATION_INPUTS = 10
 
+_MOVING = """
+AVERAGE_POOL_2D CONCATENATION DEPTH_TO_SPACE EXPAND_DIMS GATHER MAX_POOL_2D MIRROR_PAD PACK PAD
+RELU6 RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR SLICE SPACE_TO_DEPTH SPLIT SPLIT_V SQUEEZE
+STRIDED_SLICE TRANSPOSE UNPACK
+"""
+
+KEEP_SCALE = frozenset(_MOVING.split())
+"""Operators whose kernels move or clamp bytes and look at no scale: in and out must have one."""
+
 
 def check_operators(graph: Graph) -> int:
     """Hold every operator against what TFLM registers.
@@ -67,9 +76,9 @@ def check_operators(graph: Graph) -> int:
                 op.name,
                 hint=f"TFLite Micro's kernel goes up to version {highest}",
             )
-        if op.kind == "RELU6" and _scale(graph, op.inputs[0]) != _scale(graph, op.outputs[0]):
+        if op.kind in KEEP_SCALE and _rescales(graph, op):
             raise UnsupportedOperator(
-                "RELU6 between two scales",
+                f"{op.kind} between two scales",
                 op.name,
                 hint="TFLite Micro's kernel ignores the output's scale and would be wrong; fuse it "
                 "into the layer before it, or give the network as PyTorch or ONNX",
@@ -83,5 +92,11 @@ def check_operators(graph: Graph) -> int:
     return len(graph.operators)
 
 
-def _scale(graph: Graph, index: int) -> Quantization | None:
-    return graph.tensor(index).quantization
+def _rescales(graph: Graph, op: Operator) -> bool:
+    """Whether an operator's int8 tensors differ in scale or zero point."""
+    tensors = [graph.tensor(i) for i in (*op.inputs, *op.outputs) if i >= 0]
+    known = [t.quantization for t in tensors if t.dtype == "int8" and t.quantization is not None]
+    return any(
+        q.zero_point != known[0].zero_point or abs(q.scale / known[0].scale - 1) > 1e-3
+        for q in known
+    )

@@ -37,7 +37,8 @@ CIFAR = Subject(
     recipe=Recipe(epochs=4, rate=2e-3, batch=128, every=20, shift=2, mirror=True),
     samples=2000,
     title="plain CNN, CIFAR-10 subset",
-    note="a class-balanced part of CIFAR-10: trained on 7,500 images, judged on 2,000",
+    note="a class-balanced part of CIFAR-10: trained on 7,500 images for twelve epochs, then "
+    "for four a step of pruning, which is short; judged on 2,000",
     limit=7500,
     float_epochs=12,
     class_name="CifarQuick",

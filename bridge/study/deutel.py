@@ -99,7 +99,7 @@ def _subject(
                     "kind": kind,
                     "share": pruned.facts["nonzero"] / whole["nonzero"],
                     "nonzero": pruned.facts["nonzero"],
-                    "float": pruned.facts["accuracy"],
+                    "float": ways["ptq"].float_accuracy,
                     "judged": {way: c.accuracy for way, c in ways.items()},
                     "rows": rows,
                 }

@@ -6,7 +6,7 @@
 
 LeNet-5 on MNIST, the activity CNN on the UCI HAR subset and a plain CNN on the CIFAR-10 subset;
 single weights and whole filters pruned, quantized after training and with training, on the
-emulated Cortex-M0, M4 and M7. Goes on where it was stopped. About an hour and a half on two
+emulated Cortex-M0, M4 and M7. Goes on where it was stopped. About an hour on two
 x86-64 cores; --quick about five minutes. Writes docs/results/deutel.md.
 """
 

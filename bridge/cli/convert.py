@@ -12,6 +12,8 @@ from rich.console import Console
 
 from bridge.errors import InputError
 
+_NETWORK, _DATA, _COMPRESSION = "Network", "Data", "Compression"
+
 
 class Pattern(str, Enum):
     """Which weights may become zero together."""
@@ -46,65 +48,118 @@ def convert(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the bundle; made or replaced whole.")],
     weights: Annotated[
-        Optional[Path], typer.Option(help="State dict for file.py:Class (torch.save).")
+        Optional[Path],
+        typer.Option(rich_help_panel=_NETWORK, help="State dict for file.py:Class (torch.save)."),
     ] = None,
     data: Annotated[
         Optional[str],
-        typer.Option(help="Named data (digits, mnist …) or file.py:function giving arrays."),
+        typer.Option(
+            rich_help_panel=_DATA,
+            help="Named data (digits, mnist …) or file.py:function giving arrays.",
+        ),
     ] = None,
     arg: Annotated[
         Optional[list[str]],
-        typer.Option(help="Constructor argument, name=value (JSON); repeat for more."),
+        typer.Option(
+            rich_help_panel=_NETWORK,
+            help="Constructor argument, name=value (JSON); repeat for more.",
+        ),
     ] = None,
     input_shape: Annotated[
         Optional[list[str]],
-        typer.Option(help="Input without the batch, for example 3x96x96; repeat for more."),
+        typer.Option(
+            rich_help_panel=_NETWORK,
+            help="Input without the batch, for example 3x96x96; repeat for more.",
+        ),
     ] = None,
     layout: Annotated[
         Optional[str],
-        typer.Option(help="Layout of your own data: channels-first (PyTorch's) or channels-last."),
+        typer.Option(
+            rich_help_panel=_DATA,
+            help="Layout of your own data: channels-first (PyTorch's) or channels-last.",
+        ),
     ] = None,
     network_layout: Annotated[
-        str, typer.Option(help="Layout the network takes: channels-first or channels-last.")
+        str,
+        typer.Option(
+            rich_help_panel=_NETWORK,
+            help="Layout the network takes: channels-first or channels-last.",
+        ),
     ] = "channels-first",
     sparsity: Annotated[
-        float, typer.Option(help="Share of zeros in every pruned weight tensor; 0 prunes nothing.")
+        float,
+        typer.Option(
+            rich_help_panel=_COMPRESSION,
+            help="Share of zeros in every pruned weight tensor; 0 prunes nothing.",
+        ),
     ] = 0.9,
     layer_sparsity: Annotated[
-        Optional[list[str]], typer.Option(help="Another share for one layer, name=0.8; repeat.")
+        Optional[list[str]],
+        typer.Option(
+            rich_help_panel=_COMPRESSION, help="Another share for one layer, name=0.8; repeat."
+        ),
     ] = None,
     prune_all: Annotated[
-        bool, typer.Option(help="Prune first, last and depthwise layers too.")
+        bool,
+        typer.Option(
+            rich_help_panel=_COMPRESSION, help="Prune first, last and depthwise layers too."
+        ),
     ] = False,
-    pattern: Annotated[Pattern, typer.Option(help="Which weights go together.")] = (
-        Pattern.unstructured
-    ),
+    pattern: Annotated[
+        Pattern, typer.Option(rich_help_panel=_COMPRESSION, help="Which weights go together.")
+    ] = (Pattern.unstructured),
     schedule: Annotated[
-        Schedule, typer.Option(help="Sparsity rises to its target, or is there from the start.")
+        Schedule,
+        typer.Option(
+            rich_help_panel=_COMPRESSION,
+            help="Sparsity rises to its target, or is there from the start.",
+        ),
     ] = Schedule.polynomial,
     quantize: Annotated[
-        Quantize, typer.Option(help="Quantization-aware training, or after training.")
+        Quantize,
+        typer.Option(
+            rich_help_panel=_COMPRESSION, help="Quantization-aware training, or after training."
+        ),
     ] = Quantize.qat,
     clusters: Annotated[
         int,
-        typer.Option(help="Distinct values a weight tensor, for tflm-bridge compress; 0 for free."),
+        typer.Option(
+            rich_help_panel=_COMPRESSION,
+            help="Distinct values a weight tensor, for tflm-bridge compress; 0 for free.",
+        ),
     ] = 0,
-    epochs: Annotated[int, typer.Option(help="Epochs of fine-tuning; 0 for none.")] = 6,
-    learning_rate: Annotated[float, typer.Option(help="Of fine-tuning, at its start.")] = 1e-3,
+    epochs: Annotated[
+        int, typer.Option(rich_help_panel=_COMPRESSION, help="Epochs of fine-tuning; 0 for none.")
+    ] = 6,
+    learning_rate: Annotated[
+        float, typer.Option(rich_help_panel=_COMPRESSION, help="Of fine-tuning, at its start.")
+    ] = 1e-3,
     max_accuracy_drop: Annotated[
         Optional[float],
-        typer.Option(help="Find the highest sparsity that loses at most this share, e.g. 0.01."),
+        typer.Option(
+            rich_help_panel=_COMPRESSION,
+            help="Find the highest sparsity that loses at most this share, e.g. 0.01.",
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(help="Test inputs that the bundle carries.")] = 200,
+    samples: Annotated[
+        int, typer.Option(rich_help_panel=_DATA, help="Test inputs that the bundle carries.")
+    ] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     core: Annotated[
-        str, typer.Option(help="Core whose costs are told before fine-tuning.")
+        str,
+        typer.Option(
+            rich_help_panel=_COMPRESSION, help="Core whose costs are told before fine-tuning."
+        ),
     ] = "cortex-m4",
     allow_pickle: Annotated[
-        bool, typer.Option(help="Load a pickled module; it can run any code.")
+        bool,
+        typer.Option(rich_help_panel=_NETWORK, help="Load a pickled module; it can run any code."),
     ] = False,
     witness: Annotated[
-        bool, typer.Option(help="Also bring the network through onnx2tf and compare.")
+        bool,
+        typer.Option(
+            rich_help_panel=_NETWORK, help="Also bring the network through onnx2tf and compare."
+        ),
     ] = True,
 ) -> None:
     """Convert a network: PyTorch → ONNX → Keras → pruned → int8 → C, each step proved."""

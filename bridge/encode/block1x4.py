@@ -12,13 +12,11 @@ bias has to know: ``snn_fully_connected_1x4_s8.c`` says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from bridge.encode.pairs import pair, unpair
-from bridge.encode.rows import Row, RowTables, Unrolled, join_rows, split_rows
+from bridge.encode.rows import Row, RowStream, RowTables, Unrolled, join_rows, split_rows
 from bridge.encode.streams import StreamError, as_matrix
 
 BLOCK = 4
@@ -30,32 +28,6 @@ CODE = Unrolled(3, 106)
 FARTHEST = 255
 
 Slots = list[tuple[int, npt.NDArray[np.int8]]]
-
-
-@dataclass(frozen=True, eq=False)
-class Block1x4Stream:
-    """Weights in format 1x4.
-
-    Attributes:
-        stream: uint8, rows one after the other.
-        rows: outputs.
-        columns: inputs.
-        batches: whole ones of all rows.
-        halves: half batches of all rows.
-        chunks: passes through the kernel's unrolled code.
-    """
-
-    stream: npt.NDArray[np.uint8]
-    rows: int
-    columns: int
-    batches: int
-    halves: int
-    chunks: int
-
-    @property
-    def bytes(self) -> int:
-        """Flash of the stream."""
-        return int(self.stream.nbytes)
 
 
 def largest_1x4_sum(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
@@ -72,7 +44,7 @@ def even_bias(weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     return np.asarray(128 * weights[:, 0::2].astype(np.int64).sum(axis=1))
 
 
-def pack_1x4(weights: npt.NDArray[np.int8], tables: RowTables) -> Block1x4Stream:
+def pack_1x4(weights: npt.NDArray[np.int8], tables: RowTables) -> RowStream:
     """Pack a matrix ``[rows, columns]``; a block with any nonzero weight is stored whole.
 
     Raises:
@@ -82,7 +54,7 @@ def pack_1x4(weights: npt.NDArray[np.int8], tables: RowTables) -> Block1x4Stream
     if matrix.size and matrix.min() == -128:
         raise StreamError("a weight of -128")
     rows = [_row(row) for row in blocks_of(matrix)]
-    return Block1x4Stream(
+    return RowStream(
         stream=join_rows(rows, tables, CODE),
         rows=matrix.shape[0],
         columns=matrix.shape[1],
@@ -143,7 +115,7 @@ def block_batches(row: npt.NDArray[np.int8], *, half: bool) -> list[Slots]:
     return result
 
 
-def unpack_1x4(packed: Block1x4Stream) -> tuple[npt.NDArray[np.int8], RowTables]:
+def unpack_1x4(packed: RowStream) -> tuple[npt.NDArray[np.int8], RowTables]:
     """The dense matrix and the tables that were packed.
 
     Raises:

@@ -11,14 +11,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bridge.encode.block1x4 import BATCH, BLOCK, BLOCKS, Block1x4Stream, block_batches, blocks_of
+from bridge.encode.block1x4 import BATCH, BLOCK, BLOCKS, block_batches, blocks_of
+from bridge.encode.rows import RowStream
 from bridge.encode.streams import StreamError, as_matrix, frozen
 
 HEADER = 4
 MOST_BATCHES = 255
 
 
-def pack_1x4_vector(weights: npt.NDArray[np.int8]) -> Block1x4Stream:
+def pack_1x4_vector(weights: npt.NDArray[np.int8]) -> RowStream:
     """Pack a matrix ``[rows, columns]``; a block with any nonzero weight is stored whole.
 
     Raises:
@@ -38,10 +39,10 @@ def pack_1x4_vector(weights: npt.NDArray[np.int8]) -> Block1x4Stream:
         total += len(batches)
     stream = np.frombuffer(b"".join(parts), dtype=np.uint8).copy()
     rows, columns = matrix.shape
-    return Block1x4Stream(frozen(stream), rows, columns, batches=total, halves=0, chunks=total)
+    return RowStream(frozen(stream), rows, columns, batches=total, halves=0, chunks=total)
 
 
-def unpack_1x4_vector(packed: Block1x4Stream) -> npt.NDArray[np.int8]:
+def unpack_1x4_vector(packed: RowStream) -> npt.NDArray[np.int8]:
     """The dense matrix that was packed.
 
     Raises:

@@ -8,12 +8,10 @@ weight 0. ``bridge.encode.rows`` says how batches make a stream. The C side is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from bridge.encode.rows import Row, RowTables, Unrolled, join_rows, split_rows
+from bridge.encode.rows import Row, RowStream, RowTables, Unrolled, join_rows, split_rows
 from bridge.encode.streams import StreamError, as_matrix
 
 BATCH = 8
@@ -22,33 +20,7 @@ CODE = Unrolled(5, 98)
 FARTHEST = 255
 
 
-@dataclass(frozen=True, eq=False)
-class OctetStream:
-    """Weights in format octet.
-
-    Attributes:
-        stream: uint8, rows one after the other.
-        rows: outputs.
-        columns: inputs.
-        batches: whole batches of all rows.
-        halves: half batches of all rows.
-        chunks: passes through the kernel's unrolled code.
-    """
-
-    stream: npt.NDArray[np.uint8]
-    rows: int
-    columns: int
-    batches: int
-    halves: int
-    chunks: int
-
-    @property
-    def bytes(self) -> int:
-        """Flash of the stream."""
-        return int(self.stream.nbytes)
-
-
-def pack_octet(weights: npt.NDArray[np.int8], tables: RowTables) -> OctetStream:
+def pack_octet(weights: npt.NDArray[np.int8], tables: RowTables) -> RowStream:
     """Pack a matrix ``[rows, columns]`` and the requantization of its rows.
 
     Raises:
@@ -56,7 +28,7 @@ def pack_octet(weights: npt.NDArray[np.int8], tables: RowTables) -> OctetStream:
     """
     matrix = as_matrix(weights)
     rows = [_row(row) for row in matrix]
-    return OctetStream(
+    return RowStream(
         stream=join_rows(rows, tables, CODE),
         rows=matrix.shape[0],
         columns=matrix.shape[1],
@@ -100,7 +72,7 @@ def _batches(places: list[int], values: list[int], half: bool) -> list[bytes]:
     return result
 
 
-def unpack_octet(packed: OctetStream) -> tuple[npt.NDArray[np.int8], RowTables]:
+def unpack_octet(packed: RowStream) -> tuple[npt.NDArray[np.int8], RowTables]:
     """The dense matrix and the tables that were packed.
 
     Raises:

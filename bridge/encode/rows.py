@@ -54,6 +54,32 @@ class Row:
     half: bytes = b""
 
 
+@dataclass(frozen=True, eq=False)
+class RowStream:
+    """Packed rows.
+
+    Attributes:
+        stream: uint8, rows one after the other.
+        rows: outputs.
+        columns: inputs.
+        batches: whole ones of all rows.
+        halves: half batches of all rows.
+        chunks: passes through the kernel's unrolled code.
+    """
+
+    stream: npt.NDArray[np.uint8]
+    rows: int
+    columns: int
+    batches: int
+    halves: int
+    chunks: int
+
+    @property
+    def bytes(self) -> int:
+        """Flash of the stream."""
+        return int(self.stream.nbytes)
+
+
 @dataclass(frozen=True)
 class Unrolled:
     """The unrolled code of a kernel.

@@ -34,13 +34,13 @@ HAR = Subject(
 CIFAR = Subject(
     name="cifar_quick",
     dataset="cifar10-subset",
-    recipe=Recipe(epochs=4, rate=2e-3, batch=128, every=20, shift=2, mirror=True),
+    recipe=Recipe(epochs=20, rate=2e-3, batch=128, every=20, shift=2, mirror=True),
     samples=2000,
     title="plain CNN, CIFAR-10 subset",
-    note="a class-balanced part of CIFAR-10: trained on 7,500 images for twelve epochs, then "
-    "for four a step of pruning, which is short; judged on 2,000",
+    note="a class-balanced part of CIFAR-10: trained on 7,500 images for twenty epochs, then "
+    "for twenty a step of pruning; judged on 2,000",
     limit=7500,
-    float_epochs=12,
+    float_epochs=20,
     class_name="CifarQuick",
     channel_shares=(0.25,),
 )

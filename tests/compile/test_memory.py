@@ -118,7 +118,8 @@ def test_the_layer_in_most_need_keeps_its_scratch():
     assert [plan.format for plan in program.layers] == ["wide"]
     less = program.arena_bytes - 64
     tight = compile_graph(wide, engine="c-sparse", core="cortex-m4", ram=less)
-    assert [plan.format for plan in tight.layers] == ["dense"]
+    assert [plan.format for plan in tight.layers] != ["wide"]
+    assert tight.arena_bytes <= less
 
 
 def test_flash_budget_is_kept(graphs):

@@ -1,12 +1,11 @@
 """Fit what CMSIS-NN's kernels cost to counts of the emulated cores.
 
 ``python -m bridge.bench.cmsis_fit cortex-m4 …`` runs dense layers of many shapes in CMSIS-NN,
-prints the largest relative error and rewrites ``bridge/compile/cmsis_cost_table.py``.
+prints the largest relative error and rewrites ``bridge/compile/fits/cmsis_nn.json``.
 """
 
 from __future__ import annotations
 
-import pprint
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,11 +15,9 @@ from bridge.bench.kernel_cases import Case
 from bridge.bench.kernel_fit import FIT_SHAPES, solve
 from bridge.bench.kernel_layers import CONV, QUANT, LayerShape, bench_layer
 from bridge.bench.kernels import baseline, measure
-from bridge.bundle import write_atomic
 from bridge.compile.cmsis_cost import work
-from bridge.compile.cmsis_cost_table import CYCLES, FIT_ERROR
+from bridge.compile.fits import CMSIS_NN, Fit, read_fit, write_fit
 from bridge.firmware.cmsis_nn import find_cmsis_nn
-from bridge.paths import tflm_project
 
 MORE_SHAPES = (
     LayerShape("pointwise a", CONV, (25, 5, 64), 64),
@@ -63,17 +60,12 @@ def fit_core(core: str, folder: Path) -> tuple[dict[str, dict[str, float]], dict
 
 def main(cores: Sequence[str]) -> None:
     """Fit the cores and write the table; other cores' lines stay."""
-    costs, errors = dict(CYCLES), dict(FIT_ERROR)
+    known = read_fit(CMSIS_NN)
+    costs, errors = dict(known.cycles), dict(known.errors)
     for core in cores:
         with tempfile.TemporaryDirectory(prefix="tflm-bridge-fit-") as folder:
             costs[core], errors[core] = fit_core(core, Path(folder))
-    text = (
-        f'"""Cycles of {find_cmsis_nn().label}.\n\n'
-        'Written by ``python -m bridge.bench.cmsis_fit``; do not edit.\n"""\n\n'
-        f"CYCLES: dict[str, dict[str, dict[str, float]]] = {pprint.pformat(costs, width=96)}\n\n"
-        f"FIT_ERROR: dict[str, dict[str, float]] = {pprint.pformat(errors, width=96)}\n"
-    )
-    write_atomic(tflm_project().parent / "bridge" / "compile" / "cmsis_cost_table.py", text)
+    write_fit(CMSIS_NN, Fit(find_cmsis_nn().label, costs, errors))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 ``python -m bridge.bench.kernel_fit cortex-m4 …`` measures every format on layers of many shapes
 (or some: ``--format dual``; the others' lines stay), solves for the cycles of each thing that a
 kernel does (non-negative least squares on relative errors), prints the largest relative error and
-rewrites ``bridge/compile/cost_table.py``.
+rewrites ``bridge/compile/fits/kernels.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import pprint
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,10 +26,8 @@ from bridge.bench.kernel_layers import (
     bench_layer,
 )
 from bridge.bench.kernels import measure
-from bridge.bundle import write_atomic
 from bridge.compile.choose import DENSE, FORMATS, made_for
-from bridge.compile.cost_table import CYCLES, FIT_ERROR
-from bridge.paths import tflm_project
+from bridge.compile.fits import KERNELS, Fit, read_fit, write_fit
 
 FIT_SHAPES = (
     LayerShape("a", CONV, (8, 8, 32), 24, (3, 3)),
@@ -131,8 +128,9 @@ def solve(work: Sequence[object], cycles: Sequence[int]) -> tuple[dict[str, floa
 
 def main(cores: Sequence[str], formats: Sequence[str] = ()) -> None:
     """Fit the cores and write the table; what is not named stays."""
-    costs = {core: dict(lines) for core, lines in CYCLES.items()}
-    errors = {core: dict(lines) for core, lines in FIT_ERROR.items()}
+    known = read_fit(KERNELS)
+    costs = {core: dict(lines) for core, lines in known.cycles.items()}
+    errors = {core: dict(lines) for core, lines in known.errors.items()}
     for core in cores:
         with tempfile.TemporaryDirectory(prefix="tflm-bridge-fit-") as folder:
             found, worst = fit_core(core, Path(folder), formats or list(FORMATS))
@@ -143,19 +141,7 @@ def main(cores: Sequence[str], formats: Sequence[str] = ()) -> None:
         for lines in (costs[core], errors[core]):
             for name in set(lines) - set(FORMATS):
                 del lines[name]
-        _write(costs, errors)
-
-
-def _write(
-    costs: dict[str, dict[str, dict[str, float]]], errors: dict[str, dict[str, float]]
-) -> None:
-    text = (
-        '"""Cycles of what kernels do. Written by ``python -m bridge.bench.kernel_fit``; '
-        'do not edit."""\n\n'
-        f"CYCLES: dict[str, dict[str, dict[str, float]]] = {pprint.pformat(costs, width=96)}\n\n"
-        f"FIT_ERROR: dict[str, dict[str, float]] = {pprint.pformat(errors, width=96)}\n"
-    )
-    write_atomic(tflm_project().parent / "bridge" / "compile" / "cost_table.py", text)
+        write_fit(KERNELS, Fit(known.of, costs, errors))
 
 
 if __name__ == "__main__":

@@ -113,8 +113,8 @@ def _layer(graph: Graph, operator: Operator, core: str) -> Weighted:
     return settle_dead_channels(read_weighted(graph, operator, core))
 
 
-def dense_cycles(layer: Weighted, found: Sequence[Candidate]) -> float | None:
-    """The fastest dense kernel for a layer, modelled: ours or, where its cost is known, CMSIS-NN's.
+def dense_cycles(layer: Weighted, found: Sequence[Candidate]) -> float:
+    """The fastest dense kernel for a layer, modelled: ours or CMSIS-NN's.
 
     Args:
         layer: the layer.
@@ -122,11 +122,9 @@ def dense_cycles(layer: Weighted, found: Sequence[Candidate]) -> float | None:
     """
     from bridge.compile.choose import DENSE
     from bridge.compile.cmsis_cost import cmsis_cycles
-    from bridge.compile.cmsis_cost_table import CYCLES
 
     known = [candidate.cycles for candidate in found if candidate.format in DENSE]
-    known += [cmsis_cycles(layer)] if layer.core in CYCLES else []
-    return min(known, default=None)
+    return min([*known, cmsis_cycles(layer)])
 
 
 def _instructions(name: str, core: str, rows: Sequence[Row]) -> dict[str, int]:

@@ -9,8 +9,10 @@ pins: versions differ little, but for Cortex-M55, where 4.0.0 takes up to four t
 
 from __future__ import annotations
 
-from bridge.compile.cmsis_cost_table import CYCLES
+from bridge.compile.fits import CMSIS_NN, read_fit
 from bridge.compile.formats import Weighted, taps_inside
+
+FIT = read_fit(CMSIS_NN)
 
 
 def work(layer: Weighted) -> tuple[str, dict[str, float]]:
@@ -34,5 +36,5 @@ def work(layer: Weighted) -> tuple[str, dict[str, float]]:
 def cmsis_cycles(layer: Weighted) -> float:
     """Modelled cycles of one inference of a layer in CMSIS-NN."""
     kind, done = work(layer)
-    costs = CYCLES.get(layer.core, CYCLES["cortex-m4"])[kind]
+    costs = FIT.cycles.get(layer.core, FIT.cycles["cortex-m4"])[kind]
     return sum(costs.get(what, 0.0) * times for what, times in done.items())

@@ -18,8 +18,7 @@ from bridge.bench.kernel_layers import (
 )
 from bridge.bench.kernels import baseline
 from bridge.bench.kernels import measure as measure_cases
-from bridge.compile.cmsis_cost import cmsis_cycles
-from bridge.compile.cmsis_cost_table import CYCLES, FIT_ERROR
+from bridge.compile.cmsis_cost import FIT, cmsis_cycles
 from bridge.emulate import CORES
 
 pytestmark = pytest.mark.emulated
@@ -59,5 +58,5 @@ def test_tflms_cmsis_nn_costs_what_the_model_says(core, tmp_path, monkeypatch):
 
 
 def test_every_core_has_its_own_line():
-    assert set(CYCLES) == set(FIT_ERROR) == set(CORES)
-    assert max(max(errors.values()) for errors in FIT_ERROR.values()) < 0.2
+    assert set(FIT.cycles) == set(FIT.errors) == set(CORES)
+    assert max(max(errors.values()) for errors in FIT.errors.values()) < 0.2

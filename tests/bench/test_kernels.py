@@ -18,7 +18,7 @@ from bridge.bench.kernels import (
     run_kernel_bench,
 )
 from bridge.compile.choose import DENSE, FORMATS, candidates, choose, made_for
-from bridge.compile.cost_table import FIT_ERROR
+from bridge.compile.cost import FIT
 from bridge.compile.formats import Weighted
 from bridge.errors import ProofError
 from tests.c.layers import random_layer
@@ -106,7 +106,7 @@ def test_the_planner_never_picks_a_format_slower_than_dense(tmp_path: Path) -> N
         # Layers of no fit: on those that it was made from the error stays below 10 %.
         for candidate in all_:
             assert candidate.cycles == pytest.approx(cycles[candidate.format], rel=0.2)
-    assert all(error < 0.1 for errors in FIT_ERROR.values() for error in errors.values())
+    assert all(error < 0.1 for errors in FIT.errors.values() for error in errors.values())
 
 
 def test_the_bench_compares_with_cmsis_nn() -> None:

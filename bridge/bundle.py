@@ -188,6 +188,11 @@ class BundleWriter:
         self.manifest["stages"][stage] = results
         write_atomic(self.work / MANIFEST, _dump(self.manifest))
 
+    def abandon(self) -> None:
+        """Leave nothing behind a failed run but what another one can take up."""
+        if not self.manifest["stages"]:
+            shutil.rmtree(self.work, ignore_errors=True)
+
     def commit(self) -> Bundle:
         """Move the finished folder to its place; the previous bundle goes only then."""
         write_atomic(self.work / MANIFEST, _dump(self.manifest))

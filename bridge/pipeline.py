@@ -38,10 +38,18 @@ def convert(options: ConvertOptions, out: Path, *, progress: Progress | None = N
     Raises:
         BridgeError: bad input, an unsupported layer, or a proof that failed.
     """
-    from bridge.convert import convert as run_stages
-
     watch: Progress = progress or Silent()
     writer = BundleWriter(out, _key(options))
+    try:
+        return _convert(options, writer, watch)
+    except BaseException:  # an interrupt as well
+        writer.abandon()
+        raise
+
+
+def _convert(options: ConvertOptions, writer: BundleWriter, watch: Progress) -> Bundle:
+    from bridge.convert import convert as run_stages
+
     result = run_stages(options, writer, watch)
     model = writer.path("model_int8.tflite").read_bytes()
     name = model_name(options.model)

@@ -58,6 +58,7 @@ def test_doctor_names_what_is_missing(tmp_path):
         (("convert", "lenet5", "--input-shape", "ax3", "--out", "{tmp}/o"), "3x96x96"),
         (("convert", "lenet5", "--out", "tests"), "no bundle of ours"),
         (("bench", "{tmp}"), "is not a bundle"),
+        (("bench", "kernels", "--core", "m4"), "unknown core 'm4'"),
     ],
 )
 def test_bad_input_is_one_clear_error(arguments, words, tmp_path):
@@ -66,3 +67,4 @@ def test_bad_input_is_one_clear_error(arguments, words, tmp_path):
     assert result.stderr.startswith("error:") or "\nerror:" in result.stderr
     assert words in result.stderr
     assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir()), "a failed run leaves nothing behind"

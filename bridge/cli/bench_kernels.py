@@ -40,8 +40,11 @@ def bench_kernels(
     """
     from bridge.bench.kernel_layers import SHAPES
     from bridge.bench.kernels import SPARSITIES, run_kernel_bench
+    from bridge.emulate.cores import core as known_core
     from bridge.errors import InputError
 
+    for name in core or ():
+        known_core(name)
     shapes = [s for s in SHAPES if not layer or any(text in s.name for text in layer)]
     if not shapes:
         raise InputError(

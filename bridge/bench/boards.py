@@ -1,9 +1,9 @@
 """Real microcontrollers: what a row's modelled cycles would mean on them. Estimates, not measured.
 
 To add one, add an entry to :data:`BOARDS`. Clock and memory sizes are the datasheet's maxima,
-current is what the datasheet gives for a core running from flash. ``remark`` says where a figure
-was looked up a second time, and what it does not cover. Where no figure fits, the energy is left
-out rather than guessed.
+current is what it gives for a core running from flash; where it is a vendor's headline only,
+``remark`` says so. It also says where a figure was looked up a second time, and what it does not
+cover. Where no figure fits, the energy is left out rather than guessed.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ BOARDS: tuple[Board, ...] = (
         "with module makers' pages.",
     ),
     Board(
-        "STM32F746NG", "cortex-m7", 216, 1 * MB, 320 * KB, None, 3.3,
-        "ST DS10916 Rev 5, features",
-        "No µA/MHz among its features: tables 25 to 32 give the current of the whole part by "
-        "clock and enabled peripherals, near 0.5 mA/MHz with all of them on, which would not be "
-        "a network's.",
+        "STM32H723ZG", "cortex-m7", 550, 1 * MB, 564 * KB, 264, 3.0,
+        "ST DS13313 Rev 5, table 21: 145 mA typical at 550 MHz, CoreMark from flash, caches on, "
+        "all peripherals disabled",
+        "3 V as stated for typical values; the same 145 mA from ITCM (table 20), and 92 mA at "
+        "400 MHz (230 µA/MHz). Read in a text of the datasheet.",
     ),
     Board(
         "STM32U575ZI-Q", "cortex-m33", 160, 2 * MB, 786 * KB, 45, 3.3,
@@ -83,10 +83,12 @@ BOARDS: tuple[Board, ...] = (
         "quotes the datasheet.",
     ),
     Board(
-        "Alif Ensemble E3 (HE core)", "cortex-m55", 160, 5632 * KB, 4 * MB, None, 1.8,
-        "Alif Ensemble E3 datasheet",
-        "Clock agrees with OpenMV's board page (HE core 160 MHz, HP core 400 MHz). No current of "
-        "one running core was found; flash (MRAM) and RAM are the whole part's, not the core's.",
+        "Alif Balletto B1 (AB1C1F4M51820)", "cortex-m55", 160, 1843 * KB, 2 * MB, 22, 3.3,
+        "Alif's product page of the Balletto family: 22 µA/MHz run current",
+        "A vendor's headline, as notes on that page quote it: what runs, from which memory and at "
+        "which supply is not stated; 3.3 V is that of the vendor's other figures. Clock and RAM "
+        "(0.5 MB ITCM, 1.5 MB DTCM) agree with Zephyr's device tree, 1.8 MB of MRAM with Alif's "
+        "tools.",
     ),
 )  # fmt: skip
 

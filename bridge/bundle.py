@@ -1,7 +1,8 @@
 """The output folder: everything that stages share on disk, with a manifest of what is in it.
 
 A bundle is written beside its final place, in ``DIR.partial``, and moved there when it is whole;
-an interrupted run leaves the previous bundle untouched and can take up its finished stages.
+an interrupted run leaves the previous bundle untouched and can take up its finished stages. What is
+recorded in a finished bundle later (a bench, compressed variants) is recorded in turns.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,38 +82,84 @@ class Bundle:
         """
         _put_back(path)
         try:
-            manifest = json.loads((path / MANIFEST).read_text())
-        except OSError:
-            raise BundleError(
-                f"{path} is not a bundle: it has no {MANIFEST}",
-                hint=f"make one with: tflm-bridge convert MODEL --out {path}",
-            ) from None
-        except ValueError:
-            raise BundleError(f"{path / MANIFEST} is damaged", hint="convert again") from None
-        if manifest.get("format") != FORMAT:
-            raise BundleError(
-                f"{path} has bundle format {manifest.get('format')}, this version reads {FORMAT}",
-                hint="convert again with this version",
-            )
-        for name, expected in manifest.get("files", {}).items():
-            file = path / name
-            if not file.is_file():
-                raise BundleError(f"{file} is missing from its bundle", hint="convert again")
-            if digest(file.read_bytes()) != expected:
-                raise BundleError(
-                    f"{file} was changed after the bundle was made", hint="convert again"
-                )
-        return cls(path, manifest)
+            return cls(path, _checked(path))
+        except BundleError:
+            if not (path / MANIFEST).is_file():
+                raise
+        with _turn(path):  # another process may have been between its files and its manifest
+            return cls(path, _checked(path))
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Keep other processes from recording until several changes are done together."""
+        return _turn(self.path)
 
     def add(self, files: Mapping[str, bytes | str], **entries: Any) -> Bundle:
-        """Write files into the bundle and record them (with further manifest entries)."""
-        hashes = dict(self.manifest.get("files", {}))
-        for name, content in files.items():
-            write_atomic(self.path / name, content)
-            hashes[name] = digest(content.encode() if isinstance(content, str) else content)
-        manifest = {**self.manifest, **entries, "files": hashes}
-        write_atomic(self.path / MANIFEST, _dump(manifest))
+        """Write files into the bundle and record them (with further manifest entries).
+
+        What other processes have recorded since the bundle was opened stays.
+
+        Raises:
+            BundleError: another conversion has taken the bundle's place meanwhile.
+        """
+        with self.turn():
+            try:
+                current = json.loads((self.path / MANIFEST).read_text())
+            except (OSError, ValueError):
+                current = {}
+            if current.get("key") != self.manifest.get("key"):
+                raise BundleError(
+                    f"{self.path} is not the bundle any more that was opened; nothing was written",
+                    hint="it was converted anew meanwhile: run the command again",
+                )
+            hashes = dict(current.get("files", {}))
+            for name, content in files.items():
+                write_atomic(self.path / name, content)
+                hashes[name] = digest(content.encode() if isinstance(content, str) else content)
+            manifest = {**current, **entries, "files": hashes}
+            write_atomic(self.path / MANIFEST, _dump(manifest))
         return Bundle(self.path, manifest)
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Processes that change one bundle take turns; within a process turns nest."""
+    from filelock import FileLock
+
+    lock = FileLock(path / ".lock", is_singleton=True)
+    try:
+        lock.acquire()
+    except OSError:  # where no lock can be made, nothing can be changed either
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    """The manifest, once every file has the hash that stands in it."""
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
+    except OSError:
+        raise BundleError(
+            f"{path} is not a bundle: it has no {MANIFEST}",
+            hint=f"make one with: tflm-bridge convert MODEL --out {path}",
+        ) from None
+    except ValueError:
+        raise BundleError(f"{path / MANIFEST} is damaged", hint="convert again") from None
+    if manifest.get("format") != FORMAT:
+        raise BundleError(
+            f"{path} has bundle format {manifest.get('format')}, this version reads {FORMAT}",
+            hint="convert again with this version",
+        )
+    for name, expected in manifest.get("files", {}).items():
+        file = path / name
+        if not file.is_file():
+            raise BundleError(f"{file} is missing from its bundle", hint="convert again")
+        if digest(file.read_bytes()) != expected:
+            raise BundleError(f"{file} was changed after the bundle was made", hint="convert again")
+    return manifest
 
 
 @dataclass

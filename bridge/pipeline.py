@@ -81,12 +81,14 @@ def _convert(options: ConvertOptions, writer: BundleWriter, watch: Progress) -> 
 def record_bench(bundle: Bundle, rows: list[Row]) -> Bundle:
     """Put a bench's rows into the bundle, and the report with them."""
     text = json.dumps([row.as_json() for row in rows], indent=2) + "\n"
-    return write_report(bundle.add({BENCH: text}))
+    with bundle.turn():
+        return write_report(bundle.add({BENCH: text}))
 
 
 def record_exploration(bundle: Bundle, found: Mapping[str, Any]) -> Bundle:
     """Put the study that chose a bundle's network into it, and the report with its front."""
-    return write_report(bundle.add({STUDY: json.dumps(found, indent=2) + "\n"}))
+    with bundle.turn():
+        return write_report(bundle.add({STUDY: json.dumps(found, indent=2) + "\n"}))
 
 
 def model_name(model: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -96,3 +98,49 @@ def test_missing_damaged_and_changed_bundles_are_refused(tmp_path):
 def test_atomic_write_leaves_nothing_behind(tmp_path):
     write_atomic(tmp_path / "a" / "b.txt", "text")
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+RECORD = """
+import sys
+from pathlib import Path
+from bridge.bundle import Bundle
+for turn in range(60):
+    bundle = Bundle.open(Path(sys.argv[1]))
+    with bundle.turn():
+        again = bundle.add({"both.txt": sys.argv[2] * 50_000})
+        again.add({"copy.txt": (again.path / "both.txt").read_text()})
+    bundle.add({f"{sys.argv[2]}.txt": str(turn)})
+"""
+
+
+def test_processes_that_record_at_the_same_time_take_turns(tmp_path):
+    """Each opens the bundle while the other writes, and loses nothing that the other wrote."""
+    target = tmp_path / "out"
+    writer = BundleWriter(target, "a")
+    writer.write("model.bin", b"first")
+    writer.commit()
+    command = [sys.executable, "-c", RECORD, str(target)]
+    both = [subprocess.Popen([*command, name], stderr=subprocess.PIPE) for name in "ab"]
+    for process in both:
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told.decode()
+    found = Bundle.open(target)
+    assert set(found.manifest["files"]) == {
+        "model.bin", "both.txt", "copy.txt", "a.txt", "b.txt",
+    }  # fmt: skip
+    assert (target / "both.txt").read_text() == (target / "copy.txt").read_text()
+    assert (target / "a.txt").read_text() == (target / "b.txt").read_text() == "59"
+
+
+def test_nothing_is_recorded_in_another_conversions_bundle(tmp_path):
+    target = tmp_path / "out"
+    for key in "ab":
+        writer = BundleWriter(target, key)
+        writer.write("model.bin", key)
+        made = writer.commit()
+        if key == "a":
+            opened = made
+    with pytest.raises(BundleError, match="not the bundle any more"):
+        opened.add({"bench.json": "[]"})
+    assert not (target / "bench.json").exists()
+    Bundle.open(target)

@@ -138,7 +138,7 @@ def test_lenet_proofs_hold_and_zeros_are_kept(lenet):
 @pytest.mark.emulated
 def test_tflm_host_c_and_emulated_core_agree_on_200_real_images(lenet):
     rows = {row.engine: row for row in run_bench(lenet)}
-    for engine in ("tflm-host", "c-dense", "c-sparse"):
+    for engine in ("tflm-host", "c-dense", "c-sparse", "c-compact"):
         assert rows[engine].samples >= 200, rows[engine].note
         assert rows[engine].bit_exact is True
     assert rows["c-sparse"].accuracy == rows["tflm-host"].accuracy

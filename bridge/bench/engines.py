@@ -5,7 +5,7 @@
 ``tflm``              stock TFLM + CMSIS-NN on the emulated core, from ``TFLM_ROOT``
 ``tflm-decode``       the same, with weights stored through TFLM's DECODE operator
 ``tflm-sparse``       the same, with our sparse kernels registered in the resolver
-``c-dense``           CMSIS-NN called directly, no interpreter
+``c-dense``           the same CMSIS-NN kernels called directly, no interpreter
 ``c-sparse``          our kernels, no interpreter
 ``c-compact``         one small kernel for all sparse layers: the least flash, no interpreter
 ``c-float``           float32 C with the same weights dequantized: the papers' baseline
@@ -30,14 +30,11 @@ from bridge.bundle import Bundle
 from bridge.errors import BridgeError, InputError
 from bridge.progress import Progress, Silent
 
-__all__ = ["CORES", "DEFAULT_ENGINES", "ENGINES", "Samples", "Subject", "run_bench", "subject"]
+__all__ = ["CORES", "ENGINES", "Samples", "Subject", "run_bench", "subject"]
 
 ENGINES = (
-    "tflm-host", "tflm", "tflm-decode", "tflm-sparse",
-    "c-float", "c-dense", "c-sparse", "c-compact",
-)  # fmt: skip
-DEFAULT_ENGINES = (
-    "tflm-host", "c-float", "c-dense", "c-sparse", "tflm", "tflm-decode", "tflm-sparse",
+    "tflm-host", "c-float", "c-dense", "c-sparse", "c-compact",
+    "tflm", "tflm-decode", "tflm-sparse",
 )  # fmt: skip
 CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 
@@ -45,7 +42,7 @@ CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cort
 def run_bench(
     bundle: Bundle,
     *,
-    engines: Sequence[str] = DEFAULT_ENGINES,
+    engines: Sequence[str] = ENGINES,
     cores: Sequence[str] = ("cortex-m4",),
     tflm_root: Path | None = None,
     limit: int | None = None,
@@ -58,7 +55,7 @@ def run_bench(
 
     Args:
         bundle: a finished bundle.
-        engines: names out of :data:`ENGINES`.
+        engines: names out of :data:`ENGINES`; all of them where left out.
         cores: names out of :data:`CORES`.
         tflm_root: a built TFLM tree; ``TFLM_ROOT`` in the environment where left out.
         limit: run only the first so many samples.
@@ -105,7 +102,7 @@ def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, limits: 
         return measure.tflm_host(what)
     with tempfile.TemporaryDirectory(prefix="tflm-bridge-") as folder:
         if engine.startswith("c-"):
-            return measure.plain_c(engine, core, what, Path(folder), limits)
+            return measure.plain_c(engine, core, what, Path(folder), limits, tflm_root)
         return _INTERPRETED[engine](core, what, Path(folder), tflm_root, limits)
 
 

@@ -52,20 +52,39 @@ def tflm_host(what: Subject) -> Row:
     )
 
 
-def plain_c(engine: str, core: str, what: Subject, folder: Path, limits: Limits) -> Row:
+def plain_c(
+    engine: str,
+    core: str,
+    what: Subject,
+    folder: Path,
+    limits: Limits,
+    tflm_root: Path | None = None,
+) -> Row:
     """An engine without interpreter: one of those of :mod:`bridge.compile`.
+
+    ``c-dense`` calls the kernels inside the TFLM library where there is one for the core.
 
     Raises:
         InputError: ``c-sparse`` can't keep to its budgets.
     """
     from bridge.compile import compile_graph
+    from bridge.compile.cmsis import BASIC
     from bridge.firmware.build import build_c
+    from bridge.firmware.cmsis_nn import find_cmsis_nn
 
     flash, ram = (limits.flash, limits.ram) if engine == "c-sparse" else (None, None)
-    program = compile_graph(what.graph, engine=engine, core=core, flash=flash, ram=ram)
+    cmsis = find_cmsis_nn(core, tflm_root) if engine == "c-dense" else None
+    program = compile_graph(
+        what.graph,
+        engine=engine,
+        core=core,
+        flash=flash,
+        ram=ram,
+        cmsis=cmsis.functions if cmsis else BASIC,
+    )
     budgets = (("flash", flash), ("ram", ram))
     kept = [f"{size:,} bytes of {name}" for name, size in budgets if size is not None]
-    firmware = build_c(program, core, folder / "run")
+    firmware = build_c(program, core, folder / "run", cmsis)
     # TFLM keeps inputs and outputs in its arena; here the caller holds them. Count them too.
     io_bytes = sum(what.graph.tensor(i).bytes for i in (*what.graph.inputs, *what.graph.outputs))
     return _row(
@@ -188,6 +207,9 @@ def _row(
     core, inputs = firmware.core, what.samples.inputs
     result = run(firmware.elf, core, inputs=inputs.tobytes(), timeout=limits.seconds)
     outputs = what.samples.outputs(result.outputs)
+    floating = outputs.dtype.kind == "f"
+    if floating:
+        what.samples.prove_close(outputs)
     sizes = measure(firmware.elf, build_empty(core, folder / "empty").elf)
     traced = run(build_traced(firmware), core, inputs=inputs[:1].tobytes(), timeout=limits.seconds)
     return Row(
@@ -195,7 +217,7 @@ def _row(
         engine,
         core,
         accuracy=what.samples.accuracy(outputs),
-        bit_exact=None if engine == "c-float" else what.samples.equal(outputs),
+        bit_exact=None if floating or engine == "c-float" else what.samples.equal(outputs),
         samples=len(outputs),
         flash_code=sizes.code,
         flash_weights=sizes.weights,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.bundle import Bundle
-from bridge.errors import BundleError, EmulationError
+from bridge.errors import BundleError, EmulationError, ProofError
 from bridge.graph import Graph, read_tflite
 from bridge.graph.model import Array
 from bridge.samples import joined, read_samples
@@ -18,10 +18,10 @@ class Samples:
     """The real inputs that every engine runs.
 
     Attributes:
-        inputs: int8, ``[N, …]`` in the network's own layout; those of a network with several
-            inputs joined to ``[N, bytes]``.
+        inputs: int8, or what the network takes, ``[N, …]`` in the network's own layout; those of a
+            network with several inputs joined to ``[N, bytes]``.
         labels: int64 ``[N]``, or None where the task has no classes.
-        expected: int8 outputs of the TFLM interpreter, likewise.
+        expected: outputs of the TFLM interpreter, likewise.
     """
 
     inputs: Array
@@ -43,6 +43,20 @@ class Samples:
     def equal(self, outputs: Array) -> bool:
         """Whether outputs are the interpreter's, byte for byte."""
         return bool(np.array_equal(outputs, self.expected))
+
+    def prove_close(self, outputs: Array, bound: float = 1e-5) -> None:
+        """Hold float outputs against the interpreter's: a core may round sums in another order.
+
+        Raises:
+            ProofError: they differ by more than ``bound`` of the outputs' range.
+        """
+        span = float(np.ptp(self.expected)) or 1.0
+        worst = float(np.abs(outputs - self.expected).max(initial=0.0)) / span
+        if not worst <= bound:
+            raise ProofError(
+                "float on the core = float on the host",
+                f"{worst:.3g} of the output range, allowed {bound:.3g}",
+            )
 
     def outputs(self, raw: bytes) -> Array:
         """What a core wrote, in the shape of the expected outputs.

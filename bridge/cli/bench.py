@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from bridge.bench.engines import CORES, DEFAULT_ENGINES, ENGINES
+from bridge.bench.engines import CORES, ENGINES
 
 
 def bench(
@@ -18,7 +18,8 @@ def bench(
         Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(CORES)}.")
     ] = None,
     engine: Annotated[
-        Optional[list[str]], typer.Option(help=f"Repeat for more: {', '.join(ENGINES)}.")
+        Optional[list[str]],
+        typer.Option(help=f"Repeat for more; all where left out: {', '.join(ENGINES)}."),
     ] = None,
     tflm_root: Annotated[
         Optional[Path],
@@ -51,7 +52,7 @@ def bench(
     opened = Bundle.open(bundle)
     rows = run_bench(
         opened,
-        engines=engine or DEFAULT_ENGINES,
+        engines=engine or ENGINES,
         cores=core or ("cortex-m4",),
         tflm_root=tflm_root,
         limit=limit,

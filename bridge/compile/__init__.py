@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from bridge.compile.budget import lower_within
+from bridge.compile.cmsis import BASIC
 from bridge.compile.emit import emit
 from bridge.compile.lower import lower, supported
 from bridge.compile.lower_float import lower_float
@@ -22,6 +25,7 @@ def compile_graph(
     prefix: str = "model",
     flash: int | None = None,
     ram: int | None = None,
+    cmsis: Collection[str] = BASIC,
 ) -> CProgram:
     """Write an int8 network as plain C.
 
@@ -34,6 +38,8 @@ def compile_graph(
         prefix: what every generated public name starts with.
         flash: bytes that weights and tables may take, the kernels' code left out (``c-sparse``).
         ram: bytes that the arena may take (``c-sparse``).
+        cmsis: the functions that the CMSIS-NN to be linked offers (``c-dense``); see
+            ``bridge.firmware.cmsis_nn``.
 
     Raises:
         InputError: an unknown engine, a prefix that is no C identifier, or a budget that can't
@@ -47,7 +53,7 @@ def compile_graph(
     elif engine == "c-sparse":
         steps = lower_within(graph, Target(engine, core), flash=flash, ram=ram)
     else:
-        steps = lower(graph, Target(engine, core))
+        steps = lower(graph, Target(engine, core, cmsis=cmsis))
     program = emit(graph, steps, engine=engine, prefix=prefix)
     for what, size, limit in (
         ("the arena", program.arena_bytes, ram),

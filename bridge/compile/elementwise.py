@@ -21,6 +21,9 @@ from bridge.graph.model import Array
 ADD_TABLES = 2048
 """Bytes of scratch that ``snn_add_packed_s8`` takes."""
 
+_CMSIS_NN = {"ADD": "arm_elementwise_add_s8", "MUL": "arm_elementwise_mul_s8"}
+"""CMSIS-NN's functions for inputs of one shape."""
+
 
 def binary(graph: Graph, operator: Operator, target: Target) -> Step:
     """ADD, SUB, MUL, PRELU, MAXIMUM and MINIMUM, broadcasting, with constants on either side."""
@@ -53,17 +56,29 @@ def binary(graph: Graph, operator: Operator, target: Target) -> Step:
             scratch=ADD_TABLES,
             in_place=(0, 1),
         )
-    loop = broadcast(output.shape, (first.shape, second.shape))
-    if loop is None:
-        raise UnsupportedOperator(f"{operator.kind} over this many dimensions", operator.name)
     constants: dict[str, Array] = {
         f"input{i}": t.data for i, t in enumerate((first, second)) if t.data is not None
     }
+    inputs = tuple(-1 if t.data is not None else t.index for t in (first, second))
+    direct = _CMSIS_NN.get(operator.kind, "")
+    if target.engine == "c-dense" and direct in target.cmsis and first.shape == second.shape:
+        return Step(
+            kernel=f"cmsis_{operator.kind.lower()}_s8",
+            inputs=inputs,
+            outputs=operator.outputs,
+            plan=plain_plan(operator, direct, constants),
+            parameters={"quant": values, "size": output.elements},
+            constants=constants,
+            in_place=(0, 1),
+        )
+    loop = broadcast(output.shape, (first.shape, second.shape))
+    if loop is None:
+        raise UnsupportedOperator(f"{operator.kind} over this many dimensions", operator.name)
     name = operator.kind.lower()
     whole = [i for i, t in enumerate((first, second)) if t.elements == output.elements]
     return Step(
         kernel="binary_s8",
-        inputs=tuple(-1 if t.data is not None else t.index for t in (first, second)),
+        inputs=inputs,
         outputs=operator.outputs,
         plan=plain_plan(operator, f"snn_{name}_s8", constants),
         parameters={"function": f"snn_{name}", "loop": loop, "quant": values},

@@ -127,11 +127,12 @@ def softmax(graph: Graph, operator: Operator, target: Target) -> Step:
         raise ModelError(f"layer {operator.name!r}: softmax must have scale 1/256, zero point -128")
     beta = float(np.float32(operator.options["beta"]))
     multiplier, left_shift, diff_min = softmax_parameters(beta, quantization(source).scale)
+    direct = target.engine == "c-dense" and "arm_softmax_s8" in target.cmsis
     return Step(
-        kernel="softmax_s8",
+        kernel="cmsis_softmax_s8" if direct else "softmax_s8",
         inputs=operator.inputs[:1],
         outputs=operator.outputs,
-        plan=plain_plan(operator, "snn_softmax_s8", {}),
+        plan=plain_plan(operator, "arm_softmax_s8" if direct else "snn_softmax_s8", {}),
         parameters={
             "rows": source.elements // source.shape[-1],
             "size": source.shape[-1],

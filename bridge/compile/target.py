@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from bridge.compile.cmsis import BASIC
 from bridge.compile.program import LayerPlan
 from bridge.errors import ModelError, UnsupportedOperator
 from bridge.graph import Graph, Operator, Tensor
@@ -21,12 +22,14 @@ class Target:
         scratch: bytes that a layer's kernel should stay within, by the operator's index; without
             an entry what is comfortable.
         price: cycles that a byte of flash is worth.
+        cmsis: the functions of CMSIS-NN that ``c-dense`` can call.
     """
 
     engine: str
     core: str
     scratch: Mapping[int, int] = field(default_factory=dict)
     price: float = 0.0
+    cmsis: Collection[str] = BASIC
 
 
 def required(graph: Graph, operator: Operator, position: int = 0) -> Tensor:

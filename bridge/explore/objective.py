@@ -107,7 +107,7 @@ class Bench:
         folder = self.folder / point.core / point.coding
         root = self.workshop.settings.tflm_root
         if point.engine.startswith("c-"):
-            row = measure.plain_c(point.engine, point.core, what, folder, measure.Limits())
+            row = measure.plain_c(point.engine, point.core, what, folder, measure.Limits(), root)
         elif point.engine == "tflm-sparse":
             row = measure.tflm_sparse(point.core, what, folder, root, measure.Limits())
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.bundle import write_atomic
 from bridge.compile.program import CProgram
 from bridge.errors import BuildError
-from bridge.firmware.cmsis_nn import find_cmsis_nn
+from bridge.firmware.cmsis_nn import CmsisNN, find_cmsis_nn
 from bridge.firmware.size import linked_kernels
 from bridge.firmware.toolchain import require
 from bridge.paths import tflm_project
@@ -46,13 +46,14 @@ class Firmware:
     kernels: str = ""
 
 
-def build_c(program: CProgram, core: str, out: Path) -> Firmware:
+def build_c(program: CProgram, core: str, out: Path, cmsis: CmsisNN | None = None) -> Firmware:
     """Build a network in plain C.
 
     Args:
         program: the generated sources.
         core: for example ``cortex-m4``.
         out: a folder to build in; it is made.
+        cmsis: what programs that call CMSIS-NN are linked with; found where left out.
 
     Raises:
         ToolchainError: compiler, CMake or CMSIS-NN is not there.
@@ -61,8 +62,8 @@ def build_c(program: CProgram, core: str, out: Path) -> Firmware:
     options = {"BRIDGE_LIBRARIES": ";".join(program.library)}
     libraries = ["sparse_nn"] if "sparse_nn" in program.library else []
     if "cmsis_nn" in program.library:
-        cmsis = find_cmsis_nn()
-        options |= {"CMSIS_NN_SOURCE": str(cmsis.source), "CMSIS_CORE": str(cmsis.core)}
+        cmsis = cmsis or find_cmsis_nn()
+        options |= cmsis.options
         libraries.append(cmsis.label)
     options["BRIDGE_DEFINES"] = ";".join(program.defines)
     files = {**program.files, "model_under_test.h": under_test_header(program)}

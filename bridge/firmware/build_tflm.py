@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from bridge.firmware.arrays import model_data
 from bridge.firmware.build import Firmware, build_files
 from bridge.firmware.resolver import resolver_header
 from bridge.firmware.size import linked_kernels
+from bridge.firmware.tflm_library import check_root, tflm_version
 from bridge.graph import Graph
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 ARENA_STEP = 16
 """TFLM's own alignment, and so the resolution of the search, in bytes."""
-LIBRARY = "libtensorflow-microlite.a"
-"""The name that upstream's makefile gives the library."""
 PREFIX = "mut"
 """Of every generated name in a firmware that is measured."""
 
@@ -91,25 +89,6 @@ def _check_arena(model: bytes, core: str, largest: int) -> None:
         )
 
 
-def check_root(tflm_root: Path, core: str) -> None:
-    """Look whether TFLM_ROOT can hold a library at all, before anything is compiled.
-
-    Raises:
-        ToolchainError: the folder is missing or has no library below it.
-    """
-    hint = f"set TFLM_ROOT to a TFLite Micro tree whose static library is built for {core}"
-    if not tflm_root.is_dir():
-        raise ToolchainError(f"TFLM_ROOT is no folder: {tflm_root}", hint=hint)
-    if not libraries(tflm_root):
-        raise ToolchainError(f"{tflm_root} holds no {LIBRARY}", hint=hint)
-
-
-def libraries(tflm_root: Path) -> list[Path]:
-    """The TFLM libraries of a tree or prefix, as ``cmake/FindTFLM.cmake`` looks for them."""
-    patterns = (f"gen/*/lib/{LIBRARY}", f"lib/{LIBRARY}", f"lib/*/{LIBRARY}", LIBRARY)
-    return sorted(place for pattern in patterns for place in tflm_root.glob(pattern))
-
-
 def smallest_arena(elf: Path, core: str, input_bytes: int, largest: int) -> int:
     """The smallest arena, in steps of 16 bytes, with which the core allocates and runs a network.
 
@@ -166,22 +145,6 @@ def smallest_arena(elf: Path, core: str, input_bytes: int, largest: int) -> int:
         else:
             low = middle + 1
     return high * ARENA_STEP
-
-
-def tflm_version(tflm_root: Path) -> str:
-    """TFLM's commit and that of the CMSIS-NN it was built with, as far as the tree tells."""
-    found = subprocess.run(
-        ["git", "-C", str(tflm_root), "rev-parse", "--show-toplevel", "HEAD"],
-        capture_output=True, text=True, check=False,
-    ).stdout.split()  # fmt: skip
-    known = len(found) == 2 and Path(found[0]).resolve() == tflm_root.resolve()
-    label = f"TFLM {found[1][:10]}" if known else "TFLM (commit unknown)"
-    script = tflm_root / "tensorflow/lite/micro/tools/make/ext_libs/cmsis_nn_download.sh"
-    if script.is_file():
-        pinned = re.search(r'ZIP_?PREFIX_NN="([0-9a-f]{40})"', script.read_text())
-        if pinned:
-            label += f" + CMSIS-NN {pinned.group(1)[:10]}"
-    return label
 
 
 def _input_bytes(graph: Graph) -> int:

@@ -1,73 +1,168 @@
-"""CMSIS-NN for the dense baseline: the user's own, or the sources in the bakenn wheel."""
+"""CMSIS-NN for the dense baseline: the user's own, the one inside TFLM, or bakenn's sources."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.compile.cmsis import BASIC
 from bridge.errors import ToolchainError
+from bridge.firmware.tflm_library import (
+    cmsis_nn_commit,
+    commit_of,
+    defined_functions,
+    library_for,
+    tflm_commit,
+)
+
+_DOWNLOADS = "tensorflow/lite/micro/tools/make/downloads"
+# Where upstream's tree has CMSIS-NN's headers, and where an installed prefix does.
+_IN_TFLM = (f"{_DOWNLOADS}/cmsis_nn", "third_party/cmsis_nn", "include/third_party/cmsis_nn")
+_CORE_IN_TFLM = (
+    f"{_DOWNLOADS}/cmsis/CMSIS/Core/Include",
+    "third_party/cmsis/CMSIS/Core/Include",
+    "include/third_party/cmsis/CMSIS/Core/Include",
+)
 
 
 @dataclass(frozen=True)
 class CmsisNN:
-    """Sources of CMSIS-NN.
+    """A CMSIS-NN that ``c-dense`` can be linked with.
 
     Attributes:
-        source: the folder with ``Include`` and ``Source``.
+        source: the folder with ``Include`` and, where there is no library, ``Source``.
         core: the folder with the CMSIS core headers.
-        version: the package's, or its public header's revision, or its commit.
+        version: the package's, or its commit, or its public header's revision.
         origin: where it comes from, in words.
-        kernel_sums: whether its fully connected kernels want sums of the weights with MVE, as
-            newer ones do.
+        functions: what can be called: declared in the public header, and defined in the sources
+            or in the library.
+        library: an archive that holds the kernels compiled; None where they are compiled from
+            the sources.
     """
 
     source: Path
     core: Path
     version: str
     origin: str
-    kernel_sums: bool = False
+    functions: frozenset[str]
+    library: Path | None = None
 
     @property
     def label(self) -> str:
         """Name, version and origin, for tables."""
         return f"CMSIS-NN {self.version} ({self.origin})"
 
+    @property
+    def options(self) -> dict[str, str]:
+        """What CMake needs to know of it."""
+        return {
+            "CMSIS_NN_SOURCE": str(self.source),
+            "CMSIS_NN_LIBRARY": str(self.library or ""),
+            "CMSIS_CORE": str(self.core),
+        }
 
-def find_cmsis_nn() -> CmsisNN:
-    """The CMSIS-NN sources to compile the dense baseline from.
 
-    ``CMSIS_NN_ROOT`` (a CMSIS-NN tree, with ``CMSIS_CORE_ROOT`` beside it) comes first, else the
-    sources that the bakenn wheel carries.
+def find_cmsis_nn(core: str | None = None, tflm_root: Path | None = None) -> CmsisNN:
+    """The CMSIS-NN for the dense baseline.
+
+    ``CMSIS_NN_ROOT`` (a CMSIS-NN tree, with ``CMSIS_CORE_ROOT`` beside it) comes first; then the
+    TFLM library for the core, whose kernels the interpreter runs too; else the sources that the
+    bakenn wheel carries.
+
+    Args:
+        core: for example ``cortex-m4``; sources alone are looked for where left out.
+        tflm_root: a TFLM tree with a built library, or an installed prefix.
 
     Raises:
-        ToolchainError: neither is there.
+        ToolchainError: none is there, or CMSIS_NN_ROOT holds none.
     """
-    spec = importlib.util.find_spec("bakenn")
-    vendor = None
-    if spec is not None and spec.submodule_search_locations:
-        package = Path(next(iter(spec.submodule_search_locations)))
-        vendor = package / "backend" / "cmsis_nn" / "vendor"
     root = os.environ.get("CMSIS_NN_ROOT")
     if root:
-        source, origin = Path(root), "CMSIS_NN_ROOT"
-    elif vendor is not None:
-        source, origin = vendor / "cmsis_nn", "bakenn wheel"
-    else:
+        return _tree(Path(root), "CMSIS_NN_ROOT")
+    if core is not None and tflm_root is not None:
+        found = _inside_tflm(tflm_root, core)
+        if found is not None:
+            return found
+    vendor = _vendor()
+    if vendor is None:
         raise ToolchainError("CMSIS-NN was not found", hint="pip install bakenn==1.0.0")
-    core = os.environ.get("CMSIS_CORE_ROOT")
-    headers = Path(core) if core else (vendor / "cmsis_core" / "Include" if vendor else source)
+    return _tree(vendor / "cmsis_nn", "bakenn wheel")
+
+
+def _tree(source: Path, origin: str) -> CmsisNN:
     header = source / "Include" / "arm_nnfunctions.h"
     if not header.is_file():
         raise ToolchainError(
             f"{source} holds no CMSIS-NN: Include/arm_nnfunctions.h is missing",
             hint="point CMSIS_NN_ROOT at a CMSIS-NN tree, or unset it",
         )
-    support = source / "Include" / "arm_nnsupportfunctions.h"
-    sums = support.is_file() and "kernel_sum" in support.read_text(errors="replace")
-    return CmsisNN(source, headers, _version(source), origin, sums)
+    named = os.environ.get("CMSIS_CORE_ROOT")
+    offered = _declared(header) & _defined(source)
+    return CmsisNN(
+        source, Path(named) if named else _core(source), _version(source), origin, offered
+    )
+
+
+def _inside_tflm(tflm_root: Path, core: str) -> CmsisNN | None:
+    """The kernels inside a TFLM library, where it has them and the tree their headers."""
+    library = library_for(tflm_root, core)
+    source = next((tflm_root / place for place in _IN_TFLM if (tflm_root / place).is_dir()), None)
+    if library is None or source is None:
+        return None
+    header = source / "Include" / "arm_nnfunctions.h"
+    if not header.is_file():
+        return None
+    offered = _declared(header) & defined_functions(library)
+    if not offered >= BASIC:
+        return None  # built with TFLM's reference kernels
+    headers = next((tflm_root / p for p in _CORE_IN_TFLM if (tflm_root / p).is_dir()), None)
+    return CmsisNN(
+        source,
+        headers or _core(source),
+        cmsis_nn_commit(tflm_root) or _version(source),
+        f"inside the library of {tflm_commit(tflm_root)}",
+        offered,
+        library,
+    )
+
+
+def _vendor() -> Path | None:
+    """Where the bakenn wheel keeps what it did not write itself."""
+    spec = importlib.util.find_spec("bakenn")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))) / "backend" / "cmsis_nn" / "vendor"
+
+
+def _core(source: Path) -> Path:
+    vendor = _vendor()
+    return vendor / "cmsis_core" / "Include" if vendor else source
+
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
+
+def _declared(header: Path) -> frozenset[str]:
+    """The functions that a header declares."""
+    text = _COMMENT.sub("", header.read_text(errors="replace"))
+    return frozenset(re.findall(r"\b(arm_\w+)\s*\([^;{]*\)\s*;", text))
+
+
+def _defined(source: Path) -> frozenset[str]:
+    """The functions that the sources define."""
+
+    def names() -> Iterator[str]:
+        for file in sorted((source / "Source").rglob("*.c")):
+            text = _COMMENT.sub("", file.read_text(errors="replace"))
+            yield from re.findall(
+                r"^\w[\w \t]*\**\b(arm_\w+)\s*\([^;{]*\)\s*\{", text, re.MULTILINE
+            )
+
+    return frozenset(names())
 
 
 def _version(source: Path) -> str:
@@ -76,6 +171,9 @@ def _version(source: Path) -> str:
         found = re.search(r"\b(\d+\.\d+\.\d+)\b", packaged.read_text(errors="replace"))
         if found:
             return found.group(1)
+    commit = commit_of(source)
+    if commit:
+        return commit
     header = (source / "Include" / "arm_nnfunctions.h").read_text(errors="replace")
     found = re.search(r"\$Revision:\s*V?\.?(\S+)", header)
     return f"header {found.group(1)}" if found else "unknown version"

@@ -140,14 +140,25 @@ def _plugin() -> Check:
 
 
 def _cmsis_nn() -> Check:
+    """What ``c-dense`` calls: one for all cores, or another where TFLM_ROOT has a library."""
+    from bridge.emulate.cores import CORES
+
+    root = os.environ.get("TFLM_ROOT")
     try:
-        return Check("CMSIS-NN", True, find_cmsis_nn().label)
+        found = find_cmsis_nn()
+        inside = [find_cmsis_nn(core, Path(root)) for core in CORES] if root else []
     except BridgeError as error:
         return Check("CMSIS-NN", False, error.what, error.hint)
+    places: dict[str, list[str]] = {}
+    for core, cmsis in zip(CORES, inside, strict=False):
+        if cmsis.library is not None:
+            places.setdefault(cmsis.label, []).append(core)
+    others = [f"{label} for {', '.join(cores)}" for label, cores in places.items()]
+    return Check("CMSIS-NN", True, "; ".join([found.label, *others]))
 
 
 def _tflm() -> Check:
-    from bridge.firmware.build_tflm import LIBRARY, libraries
+    from bridge.firmware.tflm_library import LIBRARY, libraries
 
     name, root = "TFLM_ROOT", os.environ.get("TFLM_ROOT")
     remedy = (

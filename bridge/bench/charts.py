@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from bridge.text import environment
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -22,15 +24,7 @@ _STEP, _JOINED, _LONGEST = 24, 6, 28
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """The page's templates, escaping what they are given."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("bridge.bench", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment("bridge.bench", html=True)
     made.filters["thousands"] = lambda value: "" if value is None else f"{value:,.0f}"
     made.filters["short"] = short
     made.filters["first_name"] = first_name

@@ -21,9 +21,9 @@ from bridge.bench.kernel_layers import (
     CONNECTED,
     CONV,
     DEPTHWISE,
-    QUANT,
     LayerShape,
     bench_layer,
+    bench_quant,
 )
 from bridge.bench.kernels import measure
 from bridge.compile.choose import DENSE, FORMATS, made_for
@@ -67,6 +67,13 @@ FIT_SHAPES = (
     LayerShape("I", CONV, (4, 4, 200), 20),
     LayerShape("J", CONV, (20, 20, 4), 12),
     LayerShape("K", CONV, (11, 7, 40), 6),
+    LayerShape("L", CONV, (10, 10, 8), 16, (3, 3), zero_point=3),
+    LayerShape("M", CONV, (9, 10, 12), 8, zero_point=-20),
+    LayerShape("N", DEPTHWISE, (12, 12, 16), 16, (3, 3), zero_point=-20),
+    LayerShape("O", CONV, (26, 22, 3), 8, (3, 3)),
+    LayerShape("P", CONV, (24, 9, 2), 12, (3, 3)),
+    LayerShape("Q", CONV, (17, 30, 1), 8, (3, 3)),
+    LayerShape("R", CONV, (12, 18, 5), 6, (3, 3), dilation=2),
 )
 SPARSITIES = (0.0, 0.6, 0.9, 0.97)
 SCRATCHES = (3 * 1024, 12 * 1024)
@@ -94,7 +101,7 @@ def fit_core(
                         continue
                     if tuple(stored.work.items()) not in seen:
                         seen.add(tuple(stored.work.items()))
-                        cases.append(Case(layer, name, stored, QUANT))
+                        cases.append(Case(layer, name, stored, bench_quant(layer)))
     measured = measure(cases, core, folder)
     costs, errors = {}, {}
     for name in FORMATS:

@@ -25,6 +25,7 @@ class LayerShape:
         dilation: the same both ways.
         same: TFLite's SAME padding; else VALID.
         block: weights come in blocks of (outputs, inputs), for structured formats.
+        zero_point: of the output; behind a ReLU it is -128.
     """
 
     name: str
@@ -36,6 +37,7 @@ class LayerShape:
     dilation: int = 1
     same: bool = True
     block: tuple[int, int] = (1, 1)
+    zero_point: int = -128
 
 
 CONV, DEPTHWISE, CONNECTED = "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"
@@ -59,6 +61,11 @@ SHAPES = (
 
 QUANT = {"input_offset": 128, "output_offset": -128, "activation_min": -128, "activation_max": 127}
 """Activations behind a ReLU, as the weighted layers of most networks have them."""
+
+
+def bench_quant(layer: Weighted) -> dict[str, int]:
+    """:data:`QUANT` with the layer's own zero point."""
+    return {**QUANT, "output_offset": layer.output_zero_point}
 
 
 def bench_layer(shape: LayerShape, sparsity: float, core: str, seed: int = 0) -> Weighted:
@@ -101,5 +108,5 @@ def bench_layer(shape: LayerShape, sparsity: float, core: str, seed: int = 0) ->
         core=core,
         multiplier=np.full(shape.channels, multiplier, dtype=np.int32),
         shift=np.full(shape.channels, shift, dtype=np.int32),
-        output_zero_point=-128,
+        output_zero_point=shape.zero_point,
     )

@@ -16,17 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, reference
-from bridge.bench.kernel_layers import QUANT, SHAPES, LayerShape, bench_layer
+from bridge.bench.kernel_layers import SHAPES, LayerShape, bench_layer, bench_quant
 from bridge.compile.choose import DENSE, FORMATS, made_for
+from bridge.compile.cmsis import connected, store
 from bridge.compile.cost import cycles
-from bridge.compile.dual import COMFORTABLE_SCRATCH
-from bridge.compile.formats import Stored, Weighted, cmsis_nn
+from bridge.compile.formats import COMFORTABLE_SCRATCH, Stored, Weighted
 from bridge.emulate import model_cycles, run
-from bridge.encode.streams import fold_zero_point
 from bridge.errors import ProofError
 from bridge.firmware.build import build_c
 from bridge.firmware.cmsis_nn import find_cmsis_nn
-from bridge.graph.model import Array
 
 MOST_FLASH = 380_000
 SPARSITIES = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
@@ -82,16 +80,9 @@ BASELINE = "cmsis-nn"
 
 def baseline(layer: Weighted) -> Stored | None:
     """The layer in CMSIS-NN, as it would be called without TFLM."""
-    if layer.one_pixel:
-        constants: dict[str, Array] = {"weights": layer.weights}
-        if layer.bias is not None:
-            constants["bias"] = layer.bias
-        if layer.core == "cortex-m55" and find_cmsis_nn().kernel_sums:
-            matrix = layer.weights.reshape(layer.target.c, -1)
-            sums = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
-            constants["kernel_sums"] = sums
-        return Stored("cmsis_fully_connected_s8", "arm_fully_connected_s8", constants)
-    return cmsis_nn(layer)
+    offered = find_cmsis_nn().functions
+    found = connected(layer, offered) if layer.one_pixel else None
+    return found or store(layer, offered)
 
 
 def measure(cases: Sequence[Case], core: str, folder: Path, seed: int = 0) -> list[Measured]:
@@ -207,7 +198,7 @@ def _cases(
     stored = baseline(full)
     if stored is None:
         raise ValueError(f"CMSIS-NN has no kernel for {shape.name}")
-    cases, sparse = [Case(full, BASELINE, stored, QUANT)], [0.0]
+    cases, sparse = [Case(full, BASELINE, stored, bench_quant(full))], [0.0]
     for sparsity in sparsities:
         layer = bench_layer(shape, sparsity, core)
         for name in names:
@@ -218,7 +209,7 @@ def _cases(
             found = FORMATS[name](layer, COMFORTABLE_SCRATCH)
             if found is None:
                 continue
-            case = Case(layer, name, found, QUANT)
+            case = Case(layer, name, found, bench_quant(layer))
             if case.weight_bytes <= MOST_FLASH:
                 cases.append(case)
                 sparse.append(sparsity)

@@ -68,7 +68,7 @@ def layer_lines(graph: Graph, core: str, rows: Sequence[Row]) -> list[LayerLine]
     """
     from bridge.compile.budget import lower_within
     from bridge.compile.choose import candidates
-    from bridge.compile.dual import COMFORTABLE_SCRATCH
+    from bridge.compile.formats import COMFORTABLE_SCRATCH
     from bridge.compile.lower import lower
     from bridge.compile.target import Target
     from bridge.compile.weighted import CHOOSABLE

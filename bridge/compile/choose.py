@@ -11,10 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bridge.compile.connected import block1x4, block1x4_vector, block4x1, octet, wide
+from bridge.compile.connected import (
+    block1x4,
+    block1x4_vector,
+    block4x1,
+    block4x1_vector,
+    gather_vector,
+    octet,
+    wide,
+)
 from bridge.compile.cost import cycles
-from bridge.compile.dual import COMFORTABLE_SCRATCH, dual, dual_dense, dual_depthwise
-from bridge.compile.formats import Stored, Weighted, d8, dense
+from bridge.compile.depthwise import dual_depthwise
+from bridge.compile.dual import dual, dual_dense
+from bridge.compile.formats import COMFORTABLE_SCRATCH, Stored, Weighted, d8, dense
+from bridge.compile.planar import planar, planar_depthwise
 from bridge.compile.pointwise import pointwise
 
 MVE_CORES = frozenset({"cortex-m55"})
@@ -27,12 +37,16 @@ FORMATS: Mapping[str, Format] = {
     "dual-dense": dual_dense,
     "pointwise": lambda layer, scratch: pointwise(layer),
     "depthwise-dual": dual_depthwise,
+    "depthwise-vector": planar_depthwise,
     "d8": lambda layer, scratch: d8(layer),
     "dual": dual,
+    "planar-vector": planar,
     "wide": lambda layer, scratch: wide(layer),
     "octet": lambda layer, scratch: octet(layer),
     "4x1": lambda layer, scratch: block4x1(layer),
     "1x4": lambda layer, scratch: block1x4(layer),
+    "gather-vector": lambda layer, scratch: gather_vector(layer),
+    "4x1-vector": lambda layer, scratch: block4x1_vector(layer),
     "1x4-vector": lambda layer, scratch: block1x4_vector(layer),
 }
 """Every format by name: a layer and the bytes of scratch it should stay within, to its storage."""
@@ -41,7 +55,9 @@ DENSE = frozenset({"dense", "dual-dense", "pointwise", "depthwise-dual", "wide"}
 NEEDS_DSP = frozenset(
     {"dual-dense", "pointwise", "depthwise-dual", "dual", "octet", "wide", "4x1", "1x4"}
 )
-NEEDS_MVE = frozenset({"1x4-vector"})
+NEEDS_MVE = frozenset(
+    {"1x4-vector", "4x1-vector", "gather-vector", "planar-vector", "depthwise-vector"}
+)
 
 
 def made_for(name: str, core: str) -> bool:
@@ -49,6 +65,10 @@ def made_for(name: str, core: str) -> bool:
     if name in NEEDS_MVE:
         return core in MVE_CORES
     return name not in NEEDS_DSP or core in DSP_CORES
+
+
+TIE = 1.02
+"""A sparse format that takes no fewer bytes has to be faster by more than fitted costs may err."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +132,8 @@ def choose(layer: Weighted, budget: Budget | None = None) -> tuple[str, Stored, 
 
     best = min(found, key=worth)
     plain = min((c for c in found if c.format in DENSE), key=worth)
+    if best is not plain and plain.bytes <= best.bytes and worth(plain) < worth(best) * TIE:
+        best = plain
     if best is plain:
         others = [c for c in found if c.format not in DENSE]
         if not others:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +12,9 @@ from bridge.compile.formats import Stored, Weighted
 from bridge.encode.block1x4 import BLOCK, even_bias, largest_1x4_sum, pack_1x4
 from bridge.encode.block1x4_vector import pack_1x4_vector
 from bridge.encode.block4x1 import pack_4x1
+from bridge.encode.block4x1_vector import pack_4x1_vector
 from bridge.encode.dual import largest_sum
+from bridge.encode.gather_vector import pack_gather_vector
 from bridge.encode.octet import pack_octet
 from bridge.encode.pairs import LARGEST_SUM as LARGEST_PAIRED
 from bridge.encode.rows import RowTables
@@ -19,19 +24,17 @@ from bridge.graph.model import Array
 
 LARGEST_SUM = 2**30 - 1
 
+Matrix = npt.NDArray[np.int8]
+Tables = dict[str, Array]
+Packed = TypeVar("Packed")
+
 
 def octet(layer: Weighted) -> Stored | None:
     """Nonzero weights in batches of eight; None where the kernel can't run the layer."""
-    if not layer.one_pixel:
+    made = _packed(layer, lambda matrix, tables: pack_octet(matrix, RowTables(**tables)))
+    if made is None:
         return None
-    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    tables = requantization(matrix, layer)
-    if tables is None:
-        return None
-    try:
-        packed = pack_octet(matrix, RowTables(**tables))
-    except StreamError:
-        return None
+    packed, _ = made
     return Stored(
         "fully_connected_octet",
         "snn_fully_connected_octet_s8",
@@ -49,16 +52,10 @@ def octet(layer: Weighted) -> Stored | None:
 
 def block4x1(layer: Weighted) -> Stored | None:
     """Blocks of four neighbouring outputs; None where the kernel can't run the layer."""
-    if not layer.one_pixel:
+    made = _packed(layer, lambda matrix, _: pack_4x1(matrix), sums=largest_sum)
+    if made is None:
         return None
-    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    tables = requantization(matrix, layer)
-    if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_PAIRED:
-        return None
-    try:
-        packed = pack_4x1(matrix)
-    except StreamError:
-        return None
+    packed, tables = made
     groups = -(-layer.target.c // 4)
     return Stored(
         "fully_connected_4x1",
@@ -78,16 +75,15 @@ def block4x1(layer: Weighted) -> Stored | None:
 
 def block1x4(layer: Weighted) -> Stored | None:
     """Blocks of four neighbouring inputs; None where the kernel can't run the layer."""
-    if not layer.one_pixel:
+    made = _packed(
+        layer,
+        lambda matrix, tables: pack_1x4(matrix, RowTables(**tables)),
+        sums=largest_1x4_sum,
+        added=even_bias,
+    )
+    if made is None:
         return None
-    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    tables = requantization(matrix, layer, even_bias(matrix))
-    if tables is None or largest_1x4_sum(matrix).max(initial=0) > LARGEST_PAIRED:
-        return None
-    try:
-        packed = pack_1x4(matrix, RowTables(**tables))
-    except StreamError:
-        return None
+    packed, _ = made
     return Stored(
         "fully_connected_1x4",
         "snn_fully_connected_1x4_s8",
@@ -107,16 +103,10 @@ def block1x4(layer: Weighted) -> Stored | None:
 
 def block1x4_vector(layer: Weighted) -> Stored | None:
     """Blocks of four neighbouring inputs for MVE; None where the kernel can't run the layer."""
-    if not layer.one_pixel:
+    made = _packed(layer, lambda matrix, _: pack_1x4_vector(matrix))
+    if made is None:
         return None
-    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    tables = requantization(matrix, layer)
-    if tables is None:
-        return None
-    try:
-        packed = pack_1x4_vector(matrix)
-    except StreamError:
-        return None
+    packed, tables = made
     return Stored(
         "fully_connected_1x4_vector",
         "snn_fully_connected_1x4_vector_s8",
@@ -132,18 +122,54 @@ def block1x4_vector(layer: Weighted) -> Stored | None:
     )
 
 
+def block4x1_vector(layer: Weighted) -> Stored | None:
+    """Blocks of four neighbouring outputs for MVE; None where the kernel can't run the layer."""
+    made = _packed(layer, lambda matrix, _: pack_4x1_vector(matrix))
+    if made is None:
+        return None
+    packed, tables = made
+    groups = -(-layer.target.c // 4)
+    return Stored(
+        "fully_connected_4x1_vector",
+        "snn_fully_connected_4x1_vector_s8",
+        {"stream": packed.stream, **tables},
+        16 * groups,
+        own_requantization=True,
+        work={
+            "batches": float(packed.batches),
+            "groups": float(groups),
+            "outputs": float(layer.target.c),
+            "layers": 1.0,
+        },
+    )
+
+
+def gather_vector(layer: Weighted) -> Stored | None:
+    """Nonzero weights in batches of sixteen for MVE; None where the kernel can't run the layer."""
+    made = _packed(layer, lambda matrix, _: pack_gather_vector(matrix))
+    if made is None:
+        return None
+    packed, tables = made
+    return Stored(
+        "fully_connected_gather_vector",
+        "snn_fully_connected_gather_vector_s8",
+        {"stream": packed.stream, **tables},
+        4 * layer.target.c,
+        own_requantization=True,
+        work={
+            "batches": float(packed.batches),
+            "outputs": float(layer.target.c),
+            "layers": 1.0,
+        },
+    )
+
+
 def wide(layer: Weighted) -> Stored | None:
     """Every weight, four outputs by four inputs at a time; None where the kernel can't run it."""
-    if not layer.one_pixel:
+    made = _packed(layer, lambda matrix, _: order_wide(matrix), sums=largest_sum)
+    if made is None:
         return None
-    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    tables = requantization(matrix, layer)
-    if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_PAIRED:
-        return None
-    try:
-        ordered = order_wide(matrix)
-    except StreamError:
-        return None
+    ordered, tables = made
     groups, blocks = -(-layer.target.c // ROWS), -(-layer.source.c // COLUMNS)
     return Stored(
         "fully_connected_wide",
@@ -160,9 +186,39 @@ def wide(layer: Weighted) -> Stored | None:
     )
 
 
+def _packed(
+    layer: Weighted,
+    pack: Callable[[Matrix, Tables], Packed],
+    *,
+    sums: Callable[[Matrix], npt.NDArray[np.int64]] | None = None,
+    added: Callable[[Matrix], npt.NDArray[np.int64]] | None = None,
+) -> tuple[Packed, Tables] | None:
+    """A fully connected layer's weights in a format, and its tables for requantization.
+
+    Args:
+        layer: the layer.
+        pack: makes the format from the weights ``[outputs, inputs]`` and the tables.
+        sums: largest sum of each row that has to fit a pair's half; None where nothing is paired.
+        added: what the kernel adds to each row's sum.
+
+    Returns:
+        None if the layer has more than one pixel, or a bound is not proved.
+    """
+    if not layer.one_pixel:
+        return None
+    matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
+    tables = requantization(matrix, layer, None if added is None else added(matrix))
+    if tables is None or (sums is not None and sums(matrix).max(initial=0) > LARGEST_PAIRED):
+        return None
+    try:
+        return pack(matrix, tables), tables
+    except StreamError:
+        return None
+
+
 def requantization(
-    matrix: npt.NDArray[np.int8], layer: Weighted, added: npt.NDArray[np.int64] | None = None
-) -> dict[str, Array] | None:
+    matrix: Matrix, layer: Weighted, added: npt.NDArray[np.int64] | None = None
+) -> Tables | None:
     """Tables for ``snn_requantize_rows`` if its bounds are proved for every row, else None.
 
     Args:

@@ -15,8 +15,8 @@ import numpy as np
 from bridge.compile.fixed_point import clamp, requantize
 from bridge.compile.formats import Weighted
 
-MULTIPLIER, SHIFT, ONE = 2**30, -1, 4
-"""Requantization by 2^30 * 2^(-1 - 31) = 1/4; a bias of 4 comes to 1."""
+MULTIPLIER, SHIFT, ONE = 2**30, -6, 128
+"""Requantization by 2^30 * 2^(-6 - 31) = 1/128, a scale like that of others; 128 comes to 1."""
 
 FURTHEST = 256
 """Beyond it an output stands at the end of int8, whatever its zero point."""

@@ -15,6 +15,9 @@ import numpy as np
 from bridge.compile.steps import Shape, Window
 from bridge.graph.model import Array
 
+COMFORTABLE_SCRATCH = 12 * 1024
+"""Bytes of scratch that a layer should stay within where nothing else is asked."""
+
 
 @dataclass(frozen=True)
 class Weighted:
@@ -133,33 +136,6 @@ def taps_inside(layer: Weighted) -> int:
         layer.source.w, layer.target.w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left
     )
     return rows * columns
-
-
-def cmsis_nn(layer: Weighted) -> Stored | None:
-    """Every weight stored; CMSIS-NN's kernels. None where CMSIS-NN 4 has none."""
-    constants = _dense_constants(layer)
-    # CMSIS-NN's own Prepare passes a bias always; a missing one is all zero.
-    constants.setdefault("bias", np.zeros(layer.target.c, dtype=np.int32))
-    w = layer.window
-    mve = layer.core == "cortex-m55"
-    if layer.kind == "DEPTHWISE_CONV_2D":
-        if layer.window.dilation_h != 1 or layer.window.dilation_w != 1:
-            return None
-        # arm_depthwise_conv_s8_opt_get_buffer_size: blocks of 124 channels with MVE.
-        size = w.kernel_h * w.kernel_w * (4 * 124 if mve else 2 * layer.source.c)
-        return Stored("cmsis_depthwise_s8", "arm_depthwise_conv_wrapper_s8", constants, size)
-    if layer.groups != 1:
-        return None
-    column = w.kernel_h * w.kernel_w * layer.source.c
-    pointwise = (
-        w.kernel_h == w.kernel_w == w.stride_h == w.stride_w == 1
-        and w.pad_top == w.pad_left == 0
-        and layer.source.c % 4 == 0
-    )
-    # arm_convolve_s8_get_buffer_size: two int16 columns, or four int8 ones with MVE, which
-    # newer versions fill up to whole vectors.
-    size = 0 if pointwise else 4 * (-(-column // 16) * 16 if mve else -(-column // 8) * 8)
-    return Stored("cmsis_convolve_s8", "arm_convolve_wrapper_s8", constants, size)
 
 
 def d8(layer: Weighted) -> Stored | None:

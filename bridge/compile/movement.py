@@ -50,7 +50,7 @@ def rearrange(graph: Graph, operator: Operator, target: Target) -> Step:
             views[place] = first
         else:
             moves += _moves(operator, 0, place, part, indices(part.shape))
-    return _copy(graph, operator, (source,), moves, views)
+    return _copy(operator, (source,), moves, views)
 
 
 def concatenate(graph: Graph, operator: Operator, target: Target) -> Step:
@@ -70,7 +70,7 @@ def concatenate(graph: Graph, operator: Operator, target: Target) -> Step:
         moves += _moves(operator, position, 0, indices(tensor.shape), part)
         sources.append(tensor)
         first += size
-    return _copy(graph, operator, sources, moves, {})
+    return _copy(operator, sources, moves, {})
 
 
 def pad(graph: Graph, operator: Operator, target: Target) -> Step:
@@ -88,7 +88,7 @@ def pad(graph: Graph, operator: Operator, target: Target) -> Step:
         for (before, _), size in zip(paddings, source.shape, strict=True)
     )
     moves = _moves(operator, 0, 0, indices(source.shape), indices(output.shape)[inner])
-    step = _copy(graph, operator, (source,), moves, {})
+    step = _copy(operator, (source,), moves, {})
     fill = {"value": value, "real": real, "size": output.elements}
     return Step(
         kernel="copy_s8",
@@ -142,7 +142,6 @@ def _moves(
 
 
 def _copy(
-    graph: Graph,
     operator: Operator,
     sources: Sequence[Tensor],
     moves: Sequence[Mapping[str, Any]],

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from bridge.compile.connected import requantization
 from bridge.compile.formats import Stored, Weighted
-from bridge.encode.dual import largest_sum
+from bridge.compile.proofs import LOWEST
+from bridge.encode.dual import EXACT, extreme_sums, largest_sum
+from bridge.encode.finish import POINTWISE_ROOM, more_offset, prove_finish
 from bridge.encode.pairs import LARGEST_SUM
 from bridge.encode.pointwise import UNROLLED, order_pointwise
 from bridge.encode.rows import RowTables
@@ -25,8 +28,9 @@ def pointwise(layer: Weighted) -> Stored | None:
     tables = requantization(matrix, layer)
     if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_SUM:
         return None
+    finished = _finished(matrix, layer, RowTables(**tables))
     try:
-        ordered = order_pointwise(matrix, RowTables(**tables))
+        ordered = order_pointwise(matrix, finished)
     except StreamError:
         return None
     blocks, groups = -(-layer.source.c // COLUMNS), -(-layer.target.c // ROWS)
@@ -41,8 +45,30 @@ def pointwise(layer: Weighted) -> Stored | None:
             "blocks": float(pairs * groups * blocks),
             "chunks": float(pairs * groups * -(-blocks // UNROLLED)),
             "groups": float(pairs * groups),
+            "exact groups": float(pairs * np.count_nonzero(finished.shift[::ROWS] >= EXACT)),
             "inputs": float(pairs * blocks),
             "pairs": float(pairs * (2 if layer.target.c % ROWS else 1)),
             "layers": 1.0,
         },
+    )
+
+
+def _finished(matrix: npt.NDArray[np.int8], layer: Weighted, tables: RowTables) -> RowTables:
+    """Tables for the fast requantization where all four outputs of a group are proved for it."""
+    bias = tables.bias2 // 2
+    lowest, highest = extreme_sums(matrix, bias)
+    finish = prove_finish(
+        layer.multiplier, layer.shift, lowest, highest, LOWEST, room=POINTWISE_ROOM
+    )
+    proved = finish.proved & (layer.output_zero_point == LOWEST)
+    groups = -(-len(proved) // ROWS)
+    padded = np.ones(ROWS * groups, dtype=np.bool_)
+    padded[: len(proved)] = proved
+    fast = np.repeat(padded.reshape(groups, ROWS).all(axis=1), ROWS)[: len(proved)]
+    shifted = bias.astype(np.int64) << POINTWISE_ROOM
+    more = more_offset(-layer.shift.astype(np.int64), POINTWISE_ROOM)
+    return RowTables(
+        np.where(fast, shifted, tables.bias2).astype(np.int32),
+        np.where(fast, finish.cut(layer.shift), tables.multiplier).astype(np.int32),
+        np.where(fast, more, tables.shift + EXACT).astype(np.uint8),
     )

@@ -77,7 +77,7 @@ def register_layers(
             f"no layer of {graph.name or 'the network'} runs faster in a format of ours on {core}",
             hint="prune it (convert --sparsity 0.9), or use the model as it is",
         )
-    stripped, offsets = _strip(model, graph, [operator for operator, _ in chosen])
+    stripped, offsets = _strip(model, [operator for operator, _ in chosen])
     constants = Constants(f"{prefix}_sparse")
     calls = []
     for operator, step in chosen:
@@ -141,9 +141,7 @@ def _choose(graph: Graph, core: str) -> list[tuple[Operator, Step]]:
     return chosen
 
 
-def _strip(
-    model: bytes, graph: Graph, operators: Sequence[Operator]
-) -> tuple[bytes, dict[int, int]]:
+def _strip(model: bytes, operators: Sequence[Operator]) -> tuple[bytes, dict[int, int]]:
     """The flatbuffer without those operators' weights, and where what is left of them lies.
 
     A weight tensor keeps its shape and 16 bytes of text, gets a type that TFLM's own kernels

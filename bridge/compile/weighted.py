@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bridge.compile import formats
+from bridge.compile import cmsis, formats
 from bridge.compile.choose import Budget, choose
 from bridge.compile.cost import cycles
 from bridge.compile.dead import settle_dead_channels
 from bridge.compile.direct import direct
-from bridge.compile.dual import COMFORTABLE_SCRATCH
-from bridge.compile.formats import Stored, Weighted
+from bridge.compile.formats import COMFORTABLE_SCRATCH, Stored, Weighted
 from bridge.compile.program import LayerPlan
 from bridge.compile.quantization import activation_range, per_channel, per_tensor, quantization
 from bridge.compile.steps import Shape, Step, Window, image, window
@@ -176,7 +175,7 @@ def _plan(
 
 def _store(layer: Weighted, operator: Operator, target: Target) -> tuple[str, Stored, str]:
     if target.engine == "c-dense":
-        stored = formats.cmsis_nn(layer)
+        stored = cmsis.store(layer, target.cmsis)
         if stored is not None:
             return "dense", stored, "CMSIS-NN"
         return "dense", formats.dense(layer), "CMSIS-NN has no kernel for it"

@@ -1,8 +1,8 @@
 """Format ``dual-dense``: every weight once, in the order of the dense dual-pixel kernel.
 
 Weights stand as ``[channel pair][block][lane][tap][2]``. A block is one to three taps that are
-neighbours in the packed row; its lanes are the input channels, of all filter rows where these are
-not dilated. No byte is added, except that an odd last channel is paired with zeros. The C side is
+neighbours in the packed row; its lanes are the input channels of all filter rows. No byte is
+added, except that an odd last channel is paired with zeros. The C side is
 ``snn_convolve_dual_s8.c``.
 """
 
@@ -13,31 +13,28 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from bridge.encode.dual import CHANNEL_RECORD, DEPTHWISE_TILE, DualGeometry
+from bridge.encode.geometry import CHANNEL_RECORD, DEPTHWISE_TILE, DualGeometry
 from bridge.encode.streams import StreamError, frozen
 
 MOST_TAPS = 3
 BLOCK_RECORD = 12
 
 
-def blocks(geometry: DualGeometry) -> Iterator[tuple[slice, list[int]]]:
-    """The blocks of a filter: its rows, and the columns that are its taps."""
-    height, width = geometry.kernel
+def blocks(geometry: DualGeometry) -> Iterator[list[int]]:
+    """The blocks of a filter: the columns that are its taps."""
     stride, dilation = geometry.stride[1], geometry.dilation[1]
-    split = geometry.dilation[0] > 1
-    for row in [slice(y, y + 1) for y in range(height)] if split else [slice(0, height)]:
-        for phase in range(geometry.phases):
-            run: list[int] = []
-            for kx in range(width):
-                if kx * dilation % stride != phase:
-                    continue
-                follows = run and kx * dilation // stride == run[-1] * dilation // stride + 1
-                if run and (not follows or len(run) == MOST_TAPS):
-                    yield row, run
-                    run = []
-                run = [*run, kx]
-            if run:
-                yield row, run
+    for phase in range(geometry.phases):
+        run: list[int] = []
+        for kx in range(geometry.kernel[1]):
+            if kx * dilation % stride != phase:
+                continue
+            follows = run and kx * dilation // stride == run[-1] * dilation // stride + 1
+            if run and (not follows or len(run) == MOST_TAPS):
+                yield run
+                run = []
+            run = [*run, kx]
+        if run:
+            yield run
 
 
 def order_dense(weights: npt.NDArray[np.int8], geometry: DualGeometry) -> npt.NDArray[np.int8]:
@@ -54,8 +51,8 @@ def order_dense(weights: npt.NDArray[np.int8], geometry: DualGeometry) -> npt.ND
     pairs = pairs.reshape(-1, 2, *filter_shape)
     parts = [
         # [pair, 2, row, tap, in] → [pair, row, in, tap, 2]
-        pairs[:, :, rows][:, :, :, taps].transpose(0, 2, 4, 3, 1).reshape(len(pairs), -1)
-        for rows, taps in blocks(geometry)
+        pairs[:, :, :, taps].transpose(0, 2, 4, 3, 1).reshape(len(pairs), -1)
+        for taps in blocks(geometry)
     ]
     return frozen(np.ascontiguousarray(np.concatenate(parts, axis=1)).reshape(-1))
 
@@ -75,12 +72,11 @@ def dense_from_order(
     result = np.zeros((pairs, 2, *shape), dtype=np.int8)
     table = ordered.reshape(pairs, -1)
     at = 0
-    for rows, taps in blocks(geometry):
-        height = rows.stop - rows.start
-        size = height * shape[2] * len(taps) * 2
-        part = table[:, at : at + size].reshape(pairs, height, shape[2], len(taps), 2)
+    for taps in blocks(geometry):
+        size = shape[0] * shape[2] * len(taps) * 2
+        part = table[:, at : at + size].reshape(pairs, shape[0], shape[2], len(taps), 2)
         for index, tap in enumerate(taps):
-            result[:, :, rows, tap] = part[:, :, :, index].transpose(0, 3, 1, 2)
+            result[:, :, :, tap] = part[:, :, :, index].transpose(0, 3, 1, 2)
         at += size
     return result.reshape(2 * pairs, *shape)[:channels]
 
@@ -102,8 +98,6 @@ def dense_scratch(geometry: DualGeometry) -> int:
     most = geometry.kernel[1]
     if geometry.dilation[1] == 1:
         most = phases * (geometry.kernel[1] // phases // 3 + 1)
-    if geometry.dilation[0] > 1:
-        most *= geometry.kernel[0]
     channels = -(-geometry.source[2] // 4) * 4
     records = (geometry.target[2] + 2) * CHANNEL_RECORD + (most + 1) * BLOCK_RECORD
     return geometry.words * 4 + records + channels

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from bridge.bench.kernel_cases import Case
-from bridge.bench.kernel_layers import CONNECTED, CONV, DEPTHWISE, QUANT, LayerShape, bench_layer
+from bridge.bench.kernel_layers import (
+    CONNECTED,
+    CONV,
+    DEPTHWISE,
+    LayerShape,
+    bench_layer,
+    bench_quant,
+)
 from bridge.bench.kernels import (
     KernelRow,
     crossover,
@@ -48,6 +55,8 @@ def random_layers(core: str) -> list[tuple[Weighted, dict[str, int]]]:
             "density": 0.02,
         },
         {"source": (1, 1, 39), "channels": 5, "kind": CONNECTED, "kernel": (1, 1), "density": 1.0},
+        {"source": (5, 29, 3), "channels": 4, "kernel": (5, 5), "density": 1.0},
+        {"source": (6, 34, 7), "channels": 18, "kernel": (1, 1), "density": 0.3},
     ]
     return [random_layer(rng, core=core, **how) for how in conv]  # type: ignore[arg-type]
 
@@ -78,34 +87,41 @@ PLANNED = [
     LayerShape("strided", CONV, (12, 12, 8), 8, (3, 3), stride=2),
     LayerShape("pointwise", CONV, (7, 7, 32), 24),
     LayerShape("one channel", CONV, (20, 20, 1), 6, (5, 5), same=False),
+    LayerShape("one channel, strided", CONV, (27, 18, 1), 8, (3, 3), stride=2),
+    LayerShape("three channels", CONV, (22, 15, 3), 8, (3, 3)),
+    LayerShape("no ReLU", CONV, (9, 12, 10), 6, (3, 3), zero_point=5),
     LayerShape("depthwise", DEPTHWISE, (10, 10, 16), 16, (3, 3)),
     LayerShape("connected", CONNECTED, (1, 1, 300), 40),
     LayerShape("blocks", CONNECTED, (1, 1, 300), 40, block=(1, 4)),
 ]
 
 
-def test_the_planner_never_picks_a_format_slower_than_dense(tmp_path: Path) -> None:
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
+def test_the_planner_never_picks_a_format_slower_than_dense(core: str, tmp_path: Path) -> None:
     """By the counted cycles, not by its own model, whose error the same counts bound."""
     layers = [
-        bench_layer(shape, share, "cortex-m4", seed=5)
+        bench_layer(shape, share, core, seed=5)
         for shape in PLANNED
         for share in (0.0, 0.5, 0.7, 0.9)
     ]
     found = [candidates(layer) for layer in layers]
     cases = [
-        Case(layer, candidate.format, candidate.stored, QUANT)
+        Case(layer, candidate.format, candidate.stored, bench_quant(layer))
         for layer, all_ in zip(layers, found, strict=True)
         for candidate in all_
     ]
-    counted = iter(measure(cases, "cortex-m4", tmp_path))
+    counted = iter(measure(cases, core, tmp_path))
     for layer, all_ in zip(layers, found, strict=True):
         cycles = {candidate.format: next(counted).cycles for candidate in all_}
         picked, _, _ = choose(layer)
         dense = min(count for name, count in cycles.items() if name in DENSE)
         assert cycles[picked] <= dense, (layer.kind, layer.source, layer.sparsity, picked)
-        # Layers of no fit: on those that it was made from the error stays below 10 %.
+        # Layers of no fit. For Cortex-M55 the compiler makes vectors of plain C, by its own lights.
+        error = 0.2 if core == "cortex-m55" else 0.1
         for candidate in all_:
-            assert candidate.cycles == pytest.approx(cycles[candidate.format], rel=0.2)
+            assert candidate.cycles == pytest.approx(cycles[candidate.format], rel=error), (
+                candidate.format, layer.kind, layer.source, layer.sparsity,
+            )  # fmt: skip
     assert all(error < 0.1 for errors in FIT.errors.values() for error in errors.values())
 
 

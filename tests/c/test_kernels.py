@@ -28,6 +28,9 @@ CONVOLUTIONS = [
     ((20, 10, 1), 7, {"kernel": (10, 4), "stride": (2, 2)}),
     ((2, 2, 3), 4, {"kernel": (1, 1)}),
     ((7, 6, 21), 9, {"kernel": (1, 1), "stride": (2, 3)}),
+    ((3, 33, 6), 5, {"kernel": (3, 2), "stride": (1, 2), "dilation": (1, 2)}),
+    ((19, 3, 2), 5, {"kernel": (2, 3), "dilation": (3, 1)}),
+    ((3, 3, 40), 6, {"kernel": (1, 1)}),
 ]
 DEPTHWISE = [
     ((9, 7, 5), {}),
@@ -39,6 +42,8 @@ DEPTHWISE = [
     ((25, 5, 8), {}),
     ((5, 2, 4), {"stride": (2, 1)}),
     ((1, 1, 4), {}),
+    ((9, 12, 6), {"kernel": (5, 3), "dilation": (1, 2)}),
+    ((20, 10, 1), {"kernel": (10, 8), "stride": (2, 2)}),
 ]
 CONNECTED = [(1024, 20), (120, 84), (84, 10), (7, 3), (1, 1), (400, 33), (3000, 7)]
 DENSITIES = (0.0, 0.02, 0.1, 0.4, 1.0)
@@ -81,7 +86,11 @@ def test_convolutions_agree_with_the_reference(checked: bool) -> None:
         for density in (DENSITIES if not checked else (0.1,))
     ]
     cases = cases_of(layers, [12 * 1024, 1024])
-    assert {"dense", "d8", "dual", "dual-dense", "pointwise"} <= {case.format for case in cases}
+    formats = {case.format for case in cases}
+    assert {"dense", "d8", "dual", "dual-dense", "pointwise", "planar-vector"} <= formats
+    assert len({case.layer.source for case in cases if case.format == "planar-vector"}) == len(
+        {source for source, _, _ in CONVOLUTIONS}
+    )
     check(cases, 2, checked=checked)
 
 
@@ -94,6 +103,7 @@ def test_depthwise_convolutions_agree_with_the_reference() -> None:
     ]
     cases = cases_of(layers, [12 * 1024, 1024])
     assert sum(case.format == "depthwise-dual" for case in cases) >= len(DEPTHWISE)
+    assert sum(case.format == "depthwise-vector" for case in cases) >= 2 * len(DEPTHWISE)
     check(cases, 4)
 
 
@@ -108,7 +118,9 @@ def test_connected_layers_agree_with_the_reference(checked: bool) -> None:
         for density in DENSITIES
     ]
     cases = cases_of(layers, [12 * 1024])
-    assert {"octet", "wide", "d8", "4x1", "1x4", "1x4-vector"} <= {case.format for case in cases}
+    formats = {case.format for case in cases}
+    assert {"octet", "wide", "d8", "4x1", "1x4"} <= formats
+    assert {"1x4-vector", "4x1-vector", "gather-vector"} <= formats
     check(cases, 6, checked=checked)
 
 
@@ -144,6 +156,11 @@ def corrupt_byte(stored: Stored, place: int, value: int) -> Stored:
     [
         ("d8", lambda rng: random_layer(rng, (8, 8, 6), 5, density=0.1)),
         ("dual", lambda rng: random_layer(rng, (8, 8, 6), 5, density=0.1)),
+        ("planar-vector", lambda rng: random_layer(rng, (8, 9, 6), 5, density=0.1)),
+        (
+            "depthwise-vector",
+            lambda rng: random_layer(rng, (8, 9, 6), 6, kind="DEPTHWISE_CONV_2D", density=0.5),
+        ),
         (
             "1x4",
             lambda rng: random_layer(
@@ -154,6 +171,18 @@ def corrupt_byte(stored: Stored, place: int, value: int) -> Stored:
             "1x4-vector",
             lambda rng: random_layer(
                 rng, (1, 1, 299), 9, kernel=(1, 1), kind="FULLY_CONNECTED", density=0.05
+            ),
+        ),
+        (
+            "gather-vector",
+            lambda rng: random_layer(
+                rng, (1, 1, 250), 9, kernel=(1, 1), kind="FULLY_CONNECTED", density=0.05
+            ),
+        ),
+        (
+            "4x1-vector",
+            lambda rng: random_layer(
+                rng, (1, 1, 200), 9, kernel=(1, 1), kind="FULLY_CONNECTED", density=0.05
             ),
         ),
         (

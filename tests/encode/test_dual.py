@@ -15,20 +15,19 @@ from bridge.encode.block1x4_vector import pack_1x4_vector, unpack_1x4_vector
 from bridge.encode.block4x1 import pack_4x1, unpack_4x1
 from bridge.encode.dual import (
     LARGEST_SUM,
-    DualGeometry,
-    count_entries,
     largest_sum,
-    pack_code,
-    pack_dual,
-    unpack_dual,
+    pack_table,
     why_not_dual,
 )
 from bridge.encode.dual_dense import dense_from_order, order_dense
+from bridge.encode.finish import Finish
+from bridge.encode.geometry import DualGeometry
 from bridge.encode.octet import pack_octet, unpack_octet
 from bridge.encode.pairs import pair, unpair
 from bridge.encode.pointwise import order_pointwise, pointwise_from_order
 from bridge.encode.rows import RowTables
 from bridge.encode.streams import StreamError
+from bridge.encode.taps import count_taps, pack_taps, unpack_taps
 from bridge.encode.wide import order_wide, wide_from_order
 
 
@@ -82,10 +81,10 @@ seeds = st.integers(0, 2**32 - 1)
 def test_dual_is_its_own_inverse(geometry: DualGeometry, density: float, seed: int) -> None:
     taps = geometry.kernel[0] * geometry.kernel[1] * geometry.source[2]
     weights = sparse(np.random.default_rng(seed), (geometry.target[2], taps), density)
-    packed = pack_dual(weights, geometry)
-    np.testing.assert_array_equal(unpack_dual(packed), weights)
-    assert packed.entries == count_entries(weights, geometry)
-    assert packed.bytes == 2 * packed.entries + packed.rows
+    packed = pack_taps(weights, geometry.positions())
+    np.testing.assert_array_equal(unpack_taps(packed, geometry.positions()), weights)
+    assert packed.entries == count_taps(weights, geometry.positions())
+    assert packed.stream.nbytes == 2 * packed.entries + packed.rows
 
 
 @given(geometries(), densities, seeds, st.data())
@@ -95,11 +94,11 @@ def test_a_corrupted_dual_stream_never_gives_the_same_weights_silently(
 ) -> None:
     taps = geometry.kernel[0] * geometry.kernel[1] * geometry.source[2]
     weights = sparse(np.random.default_rng(seed), (geometry.target[2], taps), density)
-    packed = pack_dual(weights, geometry)
+    packed = pack_taps(weights, geometry.positions())
     stream = packed.stream.copy()
     stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        changed = unpack_dual(replace(packed, stream=stream))
+        changed = unpack_taps(replace(packed, stream=stream), geometry.positions())
     except StreamError:
         return
     assert not np.array_equal(changed, weights)
@@ -283,18 +282,36 @@ def test_the_bound_is_proved_per_channel() -> None:
     assert "channel 1 may sum to" in why_not_dual(weights, bias, multiplier, shift, geometry)
     weights[1] = 0
     assert "scale" in why_not_dual(weights, bias, multiplier, shift * 0, geometry)
-    assert "may sum to" in why_not_dual(weights, bias + 2**22, multiplier, shift, geometry)
+    assert "bias" in why_not_dual(weights, bias + 2**24, multiplier, shift, geometry)
     dense = replace(geometry, order="phases")
-    assert why_not_dual(weights, bias + 2**22, multiplier, shift, dense) == ""
+    assert why_not_dual(weights, bias + 2**24, multiplier, shift, dense) == ""
     assert "bias" in why_not_dual(weights, bias + 2**28, multiplier, shift, dense)
     narrow = replace(geometry, segment=9)
     assert "columns" in why_not_dual(weights, bias, multiplier, shift, narrow)
 
 
-def test_a_code_holds_bias_place_and_shift() -> None:
+@given(
+    st.integers(-(2**24), 2**24 - 1),
+    st.integers(2**30, 2**31 - 1),
+    st.integers(1, 15),
+    st.booleans(),
+    st.integers(1, 40),
+)
+@settings(max_examples=120, deadline=None)
+def test_a_line_of_the_table_holds_all_of_a_channel(
+    bias: int, multiplier: int, right: int, proved: bool, entries: int
+) -> None:
+    """Read as ``snn_convolve_dual_sparse_s8.c`` reads it."""
     weights = np.zeros((2, 576), dtype=np.int8)
-    weights[0, :17] = 1
-    packed = pack_dual(weights, plain_geometry())
-    code = pack_code(packed, np.array([-3, 2**22], np.int32), np.array([-8, -15], np.int32))
-    assert (code & 255).tolist() == [(14 << 4) | 8, 255]
-    assert (code >> 8).tolist() == [-3, 2**22]
+    weights[0, :entries] = 1
+    packed = pack_taps(weights, plain_geometry().positions())
+    finish = Finish(np.full(2, multiplier, np.int32), np.array([proved, not proved]))
+    table = pack_table(packed, np.array([bias, 0], np.int32), finish, np.full(2, -right, np.int32))
+    assert table.shape == (2, 7 if -(2**16) <= bias < 2**16 else 8)
+    for channel, line in enumerate(table):
+        value = int.from_bytes(line.tobytes(), "little", signed=True)
+        assert value & 15 == right
+        assert value >> 4 & 15 == packed.place[channel]
+        assert (value >> 8 & (2**30 - 1)) + 2**30 == multiplier
+        assert bool(value >> 38 & 1) == (proved == bool(channel))
+        assert value >> 39 == (0 if channel else bias)

@@ -78,16 +78,20 @@ int32_t snn_sparse_direct_s8_get_scratch_size(snn_shape input_shape, snn_shape i
  * src/snn_dual.h; they depend on segment and on the window. A channel without weights holds one
  * entry of weight 0, and gaps above 255 are bridged by such entries.
  *
- * The generator guarantees, from the real weights: |sum of x * w| < 2^22, with the bias and
- * without it, for every channel and any int8 x; and a right shift of 1 to 15. */
+ * Each channel has a line in the table, a little-endian number of 7 or 8 bytes, from the lowest bit:
+ * right shift (4 bits, at least 1), place in the chain (4), multiplier less 2^30 (30), 1 where only
+ * TFLite's own roundings give every output (1), bias with the zero point folded in (the rest,
+ * signed).
+ *
+ * The generator guarantees, from the real weights: |sum of x * w| < 2^22 for every channel and any
+ * int8 x, and what snn_dual.h says about the fast way to requantize where that bit is 0. */
 typedef struct {
     const uint8_t *stream;
-    const int32_t *multiplier; /* in [2^30, 2^31) */
-    const int32_t *code;       /* bias * 256 (zero point folded in) + place in the chain * 16 +
-                                  right shift */
-    uint32_t size;             /* bytes in stream; read by checked builds alone */
-    int32_t band;              /* output rows that share one packing */
-    int32_t segment;           /* output columns that share one packing, at least 4 */
+    const uint8_t *table;
+    int32_t line;     /* bytes of a channel in the table: 7, or 8 where a bias needs more */
+    uint32_t size;    /* bytes in stream; read by checked builds alone */
+    int32_t band;     /* output rows that share one packing */
+    int32_t segment;  /* output columns that share one packing, at least 4 */
 } snn_stream_dual;
 
 /* Convolution with weights in dual; any stride, dilation and padding. Assembly on cores with the
@@ -108,14 +112,15 @@ int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
 
 /* Dense weights for the dual-pixel convolution: every weight once, in the order that the kernel
  * reads them. The same bounds hold as for snn_stream_dual. The last of an odd number of channels
- * is paired with zeros. */
+ * is paired with zeros. A shift is to the right, 1 to 31, and 128 more where only TFLite's own
+ * roundings give every output. */
 typedef struct {
     const int8_t *weights; /* [channel pair][block][input channel][tap][2] */
     const int32_t *bias;   /* zero point folded in */
     const int32_t *multiplier;
-    const uint8_t *shift; /* to the right, 1 to 15 */
-    int32_t band;         /* output rows that share one packing */
-    int32_t segment;      /* output columns that share one packing: 2 to 12 less the filter's reach */
+    const uint8_t *shift;
+    int32_t band;    /* output rows that share one packing */
+    int32_t segment; /* output columns that share one packing: 2 to 12 less the filter's reach */
 } snn_dense_dual;
 
 /* Dense convolution, two pixels in one multiply; any stride, dilation and padding.
@@ -129,15 +134,15 @@ int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, const snn_w
                                               const snn_dense_dual *weights,
                                               snn_shape output_shape);
 
-/* Dense weights for the dual-pixel depthwise convolution, with the bounds of snn_stream_dual. */
+/* Dense weights for the dual-pixel depthwise convolution; bounds and shifts as above. */
 typedef struct {
     const int8_t *weights; /* [channel][3][3] */
     const int32_t *bias;   /* zero point folded in */
     const int32_t *multiplier;
-    const uint8_t *shift; /* to the right, 1 to 15 */
-    int32_t band;         /* output rows that share one packing */
-    int32_t segment;      /* output columns that share one packing, at most 14 */
-    int32_t group;        /* channels that are packed and computed together */
+    const uint8_t *shift;
+    int32_t band;    /* output rows that share one packing */
+    int32_t segment; /* output columns that share one packing, at most 14 */
+    int32_t group;   /* channels that are packed and computed together */
 } snn_depthwise_dual;
 
 /* Depthwise 3x3 convolution without dilation and with channel multiplier 1, horizontal stride 1
@@ -222,6 +227,79 @@ snn_status snn_fully_connected_1x4_vector_s8(const int8_t *input, int32_t input_
 int32_t snn_fully_connected_1x4_vector_s8_get_scratch_size(int32_t input_size,
                                                            int32_t output_size);
 
+/* Format 4x1-vector: 4x1 for MVE. The stream holds groups of four outputs: the number of batches
+ * (uint16), then batches of eight blocks, 48 bytes each: eight inputs' numbers (uint16) and eight
+ * weights of each of the four outputs.
+ * scratch: snn_fully_connected_4x1_vector_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_fully_connected_4x1_vector_s8(const int8_t *input, int32_t input_size,
+                                             const snn_stream_sums *weights,
+                                             const snn_quant *quant, int8_t *output,
+                                             int32_t output_size, void *scratch);
+
+int32_t snn_fully_connected_4x1_vector_s8_get_scratch_size(int32_t output_size);
+
+/* Format gather-vector: unstructured, for MVE. The stream holds rows: the number of entries (uint16),
+ * their weights, and their offsets from a base that starts at the first input and that every
+ * sixteenth entry's offset moves on.
+ * scratch: snn_fully_connected_gather_vector_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_fully_connected_gather_vector_s8(const int8_t *input, int32_t input_size,
+                                                const snn_stream_sums *weights,
+                                                const snn_quant *quant, int8_t *output,
+                                                int32_t output_size, void *scratch);
+
+int32_t snn_fully_connected_gather_vector_s8_get_scratch_size(int32_t output_size);
+
+/* Format planar-vector: convolution for MVE, sixteen neighbouring outputs a weight.
+ *
+ * The stream is that of dual: each channel is one byte, the first entry's position, and then its
+ * entries (weight, delta to the next entry), the last delta being 0; a channel without weights
+ * holds one entry of weight 0, and gaps above 255 are bridged by such entries. Positions count
+ * places of the unrolled input, see src/snn_convolve_planar_sparse_s8.c; they depend on segment and
+ * on the window.
+ *
+ * The generator guarantees for every channel and any int8 x, from the real weights: |sum of x * w +
+ * bias| * 2^(16 - right shift) < 2^30; a right shift of 1 to 15; and that the lanes of a segment
+ * lie within 65535 bytes of the output. */
+typedef struct {
+    const uint8_t *stream;
+    const int32_t *multiplier; /* in [2^30, 2^31) */
+    const int32_t *code;       /* bias * 256 (zero point folded in) + place in the chain * 16 +
+                                  right shift */
+    uint32_t size;             /* bytes in stream; read by checked builds alone */
+    int32_t band;              /* output rows of each lane that share one unrolling */
+    int32_t segment;           /* output columns that share one unrolling */
+    int32_t lanes;             /* output rows computed side by side; segment * lanes >= 16 */
+} snn_stream_planar;
+
+/* Convolution with weights in planar-vector; any stride, dilation and padding. MVE where the core
+ * has it, plain C elsewhere.
+ *
+ * scratch: snn_convolve_planar_sparse_s8_get_scratch_size() bytes, aligned to 4.
+ * Returns SNN_BAD_ARGUMENT where band, segment or lanes don't fit the output.
+ */
+snn_status snn_convolve_planar_sparse_s8(const int8_t *input, snn_shape input_shape,
+                                         const snn_window *window,
+                                         const snn_stream_planar *weights, const snn_quant *quant,
+                                         int8_t *output, snn_shape output_shape, void *scratch);
+
+int32_t snn_convolve_planar_sparse_s8_get_scratch_size(snn_shape input_shape,
+                                                       const snn_window *window,
+                                                       const snn_stream_planar *weights,
+                                                       snn_shape output_shape);
+
+/* Depthwise convolution with channel multiplier 1 and weights in planar-vector; any filter, stride,
+ * dilation and padding. Positions of a channel's entries are inside its own planes. `group` channels
+ * are unrolled together.
+ * scratch: snn_depthwise_planar_s8_get_scratch_size() bytes, aligned to 4. */
+snn_status snn_depthwise_planar_s8(const int8_t *input, snn_shape input_shape,
+                                   const snn_window *window, const snn_stream_planar *weights,
+                                   int32_t group, const snn_quant *quant, int8_t *output,
+                                   snn_shape output_shape, void *scratch);
+
+int32_t snn_depthwise_planar_s8_get_scratch_size(const snn_window *window,
+                                                 const snn_stream_planar *weights,
+                                                 int32_t group, snn_shape output_shape);
+
 /* Sums to outputs, each with twice its bias, a multiplier and a right shift (1 to 31) less one;
  * |sum + bias| < 2^30. */
 void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_t *multiplier,
@@ -247,8 +325,11 @@ int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t output_size);
 
 /* Dense 1x1 convolution without padding, any stride. weights, aligned to 4: for every four outputs
  * [four inputs][16] in the order of bridge/encode/wide.py, zeros filling up both sides; then four
- * times twice the bias (zero point folded in) and the multiplier, both int32, and four times the
- * right shift less one. The bounds are those of snn_requantize_rows, and |sum| < 2^23.
+ * times bias (zero point folded in) and multiplier, both int32, and four bytes. Where no byte is
+ * above 127, outputs are requantized in units of 2^-12: 256 * (sum + bias) * multiplier / 2^32 plus
+ * the byte, half a unit and the zero point, which is proved to give TFLite's outputs and is -128.
+ * Else the bias is doubled, and the bytes are right shifts less one and 128; the bounds are those
+ * of snn_requantize_rows. |sum| < 2^23.
  * scratch: snn_convolve_pointwise_s8_get_scratch_size() bytes, aligned to 4. */
 snn_status snn_convolve_pointwise_s8(const int8_t *input, snn_shape input_shape,
                                      const snn_window *window, const int8_t *weights,

@@ -6,9 +6,8 @@
  * 9 cycles for one tap alone, 17 for two, 25 for three. Weights stay int8, ordered
  * [channel pair][block][input channel][tap][2].
  *
- * A block is a run of input channels (of all filter rows, where these are not dilated) with the
- * same one to three taps along the row; its code is unrolled and entered where the number of
- * channels asks for. Packed rows stand SNN_DUAL_DENSE_ROW words apart, so that steps are
+ * A block is all input channels of all filter rows with the same one to three taps along the row;
+ * its code is unrolled and entered where the number of channels asks for. Packed rows stand SNN_DUAL_DENSE_ROW words apart, so that steps are
  * immediates and all registers are left to sums.
  */
 #include <string.h>
@@ -30,8 +29,7 @@ static int32_t count_blocks(const snn_window *window)
     const int32_t reach = (window->kernel_w - 1) * window->dilation_w;
     const int32_t single = window->dilation_w > 1;
     const int32_t phases = window->stride_w < reach + 1 ? window->stride_w : reach + 1;
-    const int32_t most = single ? window->kernel_w : phases * (window->kernel_w / phases / 3 + 1);
-    return most * (window->dilation_h > 1 ? window->kernel_h : 1);
+    return single ? window->kernel_w : phases * (window->kernel_w / phases / 3 + 1);
 }
 
 SNN_SMALL int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
@@ -72,17 +70,6 @@ SNN_SMALL int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, c
     "bne.w  " name "\n"       \
     "ldr    r1, [sp, #24]\n"  \
     "b      2b\n"
-#define SPLIT(lo, hi)                     \
-    "lsrs   r1, " lo ", #23\n"            \
-    "adc    " hi ", r1, " hi ", lsl #9\n" \
-    "sbfx   " lo ", " lo ", #0, #23\n"
-#define FINISH(sum)                         \
-    "add    " sum ", r0, " sum ", lsl #1\n" \
-    "add    r1, r3, " sum ", asr #31\n"     \
-    "smmlar " sum ", " sum ", r2, r1\n"     \
-    "asr    " sum ", " sum ", r4\n"         \
-    "ssat   " sum ", #8, " sum "\n"
-
 /* With NULL it returns where the code for one tap starts; two and three taps follow. */
 __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *tile)
 {
@@ -128,21 +115,26 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         "5:\n"
         ".rept 4\n" ROW3 ".endr\n" LOOP("5b")
         "8:\n" /* eight sums to eight outputs */
-        SPLIT("r5", "r6") SPLIT("r7", "r8") SPLIT("r9", "r10") SPLIT("r11", "r12")
         "ldr    r1, [sp, #4]\n"
-        "ldm    r1, {r0, r2, r3, r4}\n"
-        FINISH("r5") FINISH("r7") FINISH("r6") FINISH("r8")
+        "ldm    r1, {r0, r2, r3}\n"
+        "cmp    r2, #0\n"
+        "bmi.w  10f\n"
+        SNN_DUAL_FINISH_FAST("r5", "r6") SNN_DUAL_FINISH_FAST("r7", "r8")
+        "11:\n"
         "ldr    r1, [sp, #4]\n"
         "adds   r1, r1, #24\n"
-        "ldm    r1, {r0, r2, r3, r4}\n"
+        "ldm    r1, {r0, r2, r3}\n"
         "adds   r1, r1, #24\n"
         "str    r1, [sp, #4]\n"
-        FINISH("r9") FINISH("r11") FINISH("r10") FINISH("r12")
+        "cmp    r2, #0\n"
+        "bmi.w  12f\n"
+        SNN_DUAL_FINISH_FAST("r9", "r10") SNN_DUAL_FINISH_FAST("r11", "r12")
+        "13:\n"
         "ldr    r0, [sp, #8]\n"
         "ldr    r3, [sp, #12]\n"
         "ldr    r4, [sp, #16]\n"
         "ldr    r1, [sp, #4]\n"
-        "ldr    r2, [r1, #-8]\n"
+        "ldr    r2, [r1, #-12]\n"
         "add    r4, r4, r0\n"
         "strb   r5, [r0]\n"
         "strb   r7, [r0, r3]\n"
@@ -156,13 +148,23 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         "strb   r10, [r4]\n"
         "strb   r12, [r4, r3]\n"
         "adds   r0, r0, #1\n"
-        "ldr    r2, [r1, #16]\n"
+        "ldr    r2, [r1, #12]\n"
         "str    r0, [sp, #8]\n"
         "cmp    r2, #0\n"
         "bne.w  1b\n"
         "7:\n"
         "add    sp, sp, #32\n"
         "pop    {r4-r11, pc}\n"
+        "10:\n" /* the exact way */
+        "ldr    r4, [r1, #20]\n"
+        "rsb    r2, r2, #0\n"
+        SNN_DUAL_FINISH_EXACT("r5", "r6") SNN_DUAL_FINISH_EXACT("r7", "r8")
+        "b      11b\n"
+        "12:\n"
+        "ldr    r4, [r1, #-4]\n"
+        "rsb    r2, r2, #0\n"
+        SNN_DUAL_FINISH_EXACT("r9", "r10") SNN_DUAL_FINISH_EXACT("r11", "r12")
+        "b      13b\n"
         "9:\n"
         "adr.w  r0, 3b\n"
         "adds   r0, r0, #1\n"
@@ -228,14 +230,10 @@ static uintptr_t run_tile(const snn_dual_tile *tile)
 #endif
 
 SNN_SMALL static snn_dual_channel *prepare(const snn_dense_dual *weights, int32_t channels,
-                                 int32_t output_offset, snn_dual_channel *to)
+                                 const snn_quant *quant, snn_dual_channel *to)
 {
     for (int32_t c = 0; c < channels; ++c, ++to) {
-        const int32_t shift = weights->shift[c];
-        to->bias2 = (int32_t)((uint32_t)weights->bias[c] << 1);
-        to->multiplier = weights->multiplier[c];
-        to->offset = (int32_t)((uint32_t)(2 * output_offset + 1) << (shift - 1));
-        to->shift = shift;
+        snn_dual_prepare(to, weights->bias[c], weights->multiplier[c], weights->shift[c], quant);
         to->jump = 1;
     }
     memset(to, 0, 2 * sizeof *to);
@@ -246,32 +244,26 @@ SNN_SMALL static snn_dual_channel *prepare(const snn_dense_dual *weights, int32_
 SNN_SMALL static snn_dual_block *plan(const snn_window *window, const snn_dual_layout *layout,
                             int32_t input_c, snn_dual_block *to)
 {
-    const int32_t split = window->dilation_h > 1;
-    const int32_t rows = split ? window->kernel_h : 1;
-    const int32_t lanes = split ? input_c : input_c * window->kernel_h;
-    for (int32_t row = 0; row < rows; ++row) {
-        for (int32_t phase = 0; phase < layout->phases; ++phase) {
-            int32_t run = 0; /* neighbouring taps not yet in a block */
-            int32_t next = 0;
-            for (int32_t kx = 0; kx <= window->kernel_w; ++kx) {
-                const int32_t column = kx * window->dilation_w;
-                const int32_t live =
-                    kx < window->kernel_w && column % window->stride_w == phase;
-                const int32_t at = column / window->stride_w;
-                if (kx < window->kernel_w && !live) {
-                    continue;
-                }
-                if (run && (!live || at != next || run == MOST_TAPS)) {
-                    to->offset = 4 * (row * window->dilation_h * layout->row_step +
-                                      phase * layout->phase_step + next - run);
-                    to->bytes = 2 * run * lanes;
-                    to->jump = entrance(run, lanes);
-                    ++to;
-                    run = 0;
-                }
-                next = at + 1;
-                ++run;
+    const int32_t lanes = input_c * window->kernel_h;
+    for (int32_t phase = 0; phase < layout->phases; ++phase) {
+        int32_t run = 0; /* neighbouring taps not yet in a block */
+        int32_t next = 0;
+        for (int32_t kx = 0; kx <= window->kernel_w; ++kx) {
+            const int32_t column = kx * window->dilation_w;
+            const int32_t live = kx < window->kernel_w && column % window->stride_w == phase;
+            const int32_t at = column / window->stride_w;
+            if (kx < window->kernel_w && !live) {
+                continue;
             }
+            if (run && (!live || at != next || run == MOST_TAPS)) {
+                to->offset = 4 * (phase * layout->phase_step + next - run);
+                to->bytes = 2 * run * lanes;
+                to->jump = entrance(run, lanes);
+                ++to;
+                run = 0;
+            }
+            next = at + 1;
+            ++run;
         }
     }
     memset(to, 0, sizeof *to);
@@ -288,7 +280,7 @@ SNN_SMALL snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_s
                            SNN_DUAL_PHASES);
     snn_dual_channel *const channels = scratch;
     snn_dual_block *const blocks =
-        (snn_dual_block *)prepare(weights, output_shape.c, quant->output_offset, channels);
+        (snn_dual_block *)prepare(weights, output_shape.c, quant, channels);
     int32_t *const packed =
         (int32_t *)(blocks + count_blocks(window) + 1);
     int8_t *const zeros = (int8_t *)(packed + layout.words);
@@ -318,7 +310,7 @@ SNN_SMALL snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_s
                           packed);
             for (int32_t row = 0; row < weights->band; ++row) {
                 int8_t *const to = output + ((y + row) * output_shape.w + x) * output_shape.c;
-                const int32_t *const from = packed + row * window->stride_h * layout.row_step;
+                const int32_t *const from = packed + snn_dual_row(&layout, row * window->stride_h);
                 for (int32_t i = 0; i < weights->segment; i += TILE) {
                     const int32_t at = i > weights->segment - TILE ? weights->segment - TILE : i;
                     tile.base = from + at;

@@ -6,7 +6,8 @@
  * two loads for itself, an address, four loads of packed words, four SMLAL. Entries stand
  * unrolled fifteen times; a channel enters this chain where its number of entries asks for. The
  * first entry multiplies without adding and so clears the sums. A channel's eight outputs cost
- * about 90 cycles beside its entries: taking the sums apart 12, requantization 40, stores 16.
+ * about 66 cycles beside its entries: taking the sums apart and requantizing them 32 (52 the exact
+ * way), stores 10, the rest its record and the way into the chain.
  * A row that is no multiple of four words ends in a tile of two, or in one that steps back.
  */
 #include <string.h>
@@ -24,87 +25,63 @@ SNN_SMALL int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_s
     const snn_dual_layout layout = snn_dual_layout_of(input_shape.c, window, output_shape,
                                                       weights->band, weights->segment,
                                                       SNN_DUAL_ROWS);
-    return layout.words * 4 + (output_shape.c + 1) * (int32_t)sizeof(snn_dual_channel) +
+    return layout.words * 4 + output_shape.c * (int32_t)sizeof(snn_dual_channel) +
            ((input_shape.c + 3) & ~3);
 }
 
 #if SNN_DUAL_ASSEMBLY
 
-/* r0 packed word, r1 r2 r3 activations, r4 weight, r5:r6 … r11:r12 sums, lr stream.
- * Stack: 0 base, 4 next channel, 8 output, 12 channels, 16 pair. */
+/* r0 packed word, r1 r2 r4 activations, r3 weight, r5:r6 … r11:r12 sums, lr stream.
+ * Stack: 0 base, 4 channel, 8 output, 12 channels, 16 pair. */
 #define ENTRY                   \
-    "ldrsb  r4, [lr], #2\n"     \
+    "ldrsb  r3, [lr], #2\n"     \
     "ldr    r1, [r0]\n"         \
     "ldr    r2, [r0, #4]\n"     \
-    "ldr    r3, [r0, #8]\n"     \
-    "smlal  r5, r6, r1, r4\n"   \
-    "smlal  r7, r8, r2, r4\n"   \
-    "smlal  r9, r10, r3, r4\n"  \
+    "ldr    r4, [r0, #8]\n"     \
+    "smlal  r5, r6, r1, r3\n"   \
+    "smlal  r7, r8, r2, r3\n"   \
+    "smlal  r9, r10, r4, r3\n"  \
     "ldr    r1, [r0, #12]\n"    \
     "ldrb   r2, [lr, #-1]\n"    \
-    "smlal  r11, r12, r1, r4\n" \
+    "smlal  r11, r12, r1, r3\n" \
     "add    r0, r0, r2, lsl #2\n"
-/* A sum's two pixels to two outputs, if negative ones become the zero point anyway: r0 bias, r2
- * multiplier, r3 offset, r4 shift, all prepared for v = (s + bias) * 2^9, which needs neither the
- * sign extension of the low field nor a rounding that depends on the sign. */
-#define FINISH_POSITIVE(lo, hi)                \
-    "lsrs   r1, " lo ", #23\n"                 \
-    "adc    " hi ", r1, " hi ", lsl #9\n"      \
-    "add    " lo ", r0, " lo ", lsl #9\n"      \
-    "add    " hi ", r0, " hi ", lsl #9\n"      \
-    "smmla  " lo ", " lo ", r2, r3\n"          \
-    "smmla  " hi ", " hi ", r2, r3\n"          \
-    "asr    " lo ", " lo ", r4\n"              \
-    "asr    " hi ", " hi ", r4\n"              \
-    "ssat   " lo ", #8, " lo "\n"              \
-    "ssat   " hi ", #8, " hi "\n"
 
-/* The same for any sign, prepared for v = 2 * (s + bias). */
-#define FINISH(lo, hi)                         \
-    "lsrs   r1, " lo ", #23\n"                 \
-    "adc    " hi ", r1, " hi ", lsl #9\n"      \
-    "sbfx   " lo ", " lo ", #0, #23\n"         \
-    "add    " lo ", r0, " lo ", lsl #1\n"      \
-    "add    " hi ", r0, " hi ", lsl #1\n"      \
-    "add    r1, r3, " lo ", asr #31\n"         \
-    "smmlar " lo ", " lo ", r2, r1\n"          \
-    "add    r1, r3, " hi ", asr #31\n"         \
-    "smmlar " hi ", " hi ", r2, r1\n"          \
-    "asr    " lo ", " lo ", r4\n"              \
-    "asr    " hi ", " hi ", r4\n"              \
-    "ssat   " lo ", #8, " lo "\n"              \
-    "ssat   " hi ", #8, " hi "\n"
-
-#define ENTER                    \
+#define ENTER(jump)              \
     ".syntax unified\n"          \
     "cmp    r0, #0\n"            \
     "beq.w  9f\n"                \
     "push   {r4-r11, lr}\n"      \
     "sub    sp, sp, #20\n"       \
     "ldr    lr, [r0, #20]\n"     \
+    "ldr    r6, [r0, #" jump "]\n" \
     "ldm    r0, {r1-r5}\n"       \
     "mov    r0, sp\n"            \
     "stm    r0, {r1-r5}\n"       \
-    "mov    r3, r2\n"            \
-    "mov    r2, r1\n"
-/* The record of the channel, and the next one for the next. */
+    "mov    r2, r1\n"            \
+    "mov    r4, r6\n"
+/* The record of the channel: leaves the next one's place in the chain in r4. */
 #define RECORD                   \
     "ldr    r1, [sp, #4]\n"      \
     "ldm    r1, {r0, r2, r3, r4}\n" \
     "adds   r1, r1, #24\n"       \
     "str    r1, [sp, #4]\n"      \
-    "cmp    r4, #0\n"            \
+    "cmp    r2, #0\n"            \
     "bmi.w  5f\n"
-/* r0 output, r1 the next channel's place in the chain, r2 the tile, r3 from a pixel to the next,
- * r4 output of the second pixels. */
-#define PLACES(jump)             \
+/* To be finished the exact way. */
+#define EXACT                    \
+    "ldr    r4, [r1, #-4]\n"     \
+    "rsb    r2, r2, #0\n"
+/* Its place in the chain again. */
+#define PLACE(jump)              \
     "ldr    r1, [sp, #4]\n"      \
+    "ldr    r4, [r1, #" jump " - 24]\n"
+/* r0 output, r1 output of the second pixels, r2 the tile, r3 from a pixel to the next. */
+#define PLACES                   \
     "ldr    r0, [sp, #8]\n"      \
     "ldr    r3, [sp, #12]\n"     \
-    "ldr    r4, [sp, #16]\n"     \
-    "ldr    r1, [r1, #" jump "]\n" \
+    "ldr    r1, [sp, #16]\n"     \
     "ldr    r2, [sp, #0]\n"      \
-    "add    r4, r4, r0\n"
+    "add    r1, r1, r0\n"
 /* Called with NULL: where the chain starts. */
 #define LEAVE                    \
     "6:\n"                       \
@@ -119,8 +96,7 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
 {
     (void)tile;
     __asm volatile(
-        ENTER
-        "ldr    r1, [r3, #16]\n"
+        ENTER("32")
         "b      1f\n"
         ".balign 4\n"
         "2:\n"
@@ -128,89 +104,94 @@ __attribute__((naked, noinline)) static uintptr_t run_tile(const snn_dual_tile *
         "cmp    r2, #0\n"
         "bne    2b\n"
         RECORD
-        FINISH_POSITIVE("r5", "r6") FINISH_POSITIVE("r7", "r8")
-        FINISH_POSITIVE("r9", "r10") FINISH_POSITIVE("r11", "r12")
+        SNN_DUAL_FINISH_FAST("r5", "r6") SNN_DUAL_FINISH_FAST("r7", "r8")
+        SNN_DUAL_FINISH_FAST("r9", "r10") SNN_DUAL_FINISH_FAST("r11", "r12")
         "4:\n"
-        PLACES("16")
+        PLACES
         "strb   r7, [r0, r3]\n"
         "strb   r9, [r0, r3, lsl #1]\n"
-        "strb   r6, [r4]\n"
-        "strb   r8, [r4, r3]\n"
-        "strb   r10, [r4, r3, lsl #1]\n"
+        "strb   r6, [r1]\n"
+        "strb   r8, [r1, r3]\n"
+        "strb   r10, [r1, r3, lsl #1]\n"
         "add    r3, r3, r3, lsl #1\n"
         "strb   r11, [r0, r3]\n"
-        "strb   r12, [r4, r3]\n"
+        "strb   r12, [r1, r3]\n"
         "strb   r5, [r0], #1\n"
+        "cbz    r4, 6f\n"
         "str    r0, [sp, #8]\n"
-        "cbz    r1, 6f\n"
-        "1:\n" /* a channel: r2 the tile, r1 the place in the chain */
-        "ldrb   r3, [lr], #1\n"
-        "ldrsb  r4, [lr], #2\n"
-        "add    r0, r2, r3, lsl #2\n"
+        "1:\n" /* a channel: r2 the tile, r4 the place in the chain */
+        "ldrb   r1, [lr], #1\n"
+        "ldrsb  r3, [lr], #2\n"
+        "add    r0, r2, r1, lsl #2\n"
         "ldr    r5, [r0]\n"
         "ldr    r7, [r0, #4]\n"
         "ldr    r9, [r0, #8]\n"
         "ldr    r11, [r0, #12]\n"
         "ldrb   r2, [lr, #-1]\n"
-        "smull  r5, r6, r5, r4\n"
-        "smull  r7, r8, r7, r4\n"
-        "smull  r9, r10, r9, r4\n"
-        "smull  r11, r12, r11, r4\n"
+        "smull  r5, r6, r5, r3\n"
+        "smull  r7, r8, r7, r3\n"
+        "smull  r9, r10, r9, r3\n"
+        "smull  r11, r12, r11, r3\n"
         "add    r0, r0, r2, lsl #2\n"
-        "bx     r1\n"
+        "bx     r4\n"
         LEAVE
         "5:\n"
-        FINISH("r5", "r6") FINISH("r7", "r8") FINISH("r9", "r10") FINISH("r11", "r12")
+        EXACT
+        SNN_DUAL_FINISH_EXACT("r5", "r6") SNN_DUAL_FINISH_EXACT("r7", "r8")
+        SNN_DUAL_FINISH_EXACT("r9", "r10") SNN_DUAL_FINISH_EXACT("r11", "r12")
+        PLACE("12")
         "b      4b\n");
 }
 
 /* The same for two words: what is left of a row that is no multiple of four. Its entries cost 8
  * cycles for 4 multiply-accumulates. */
 #define HALF_ENTRY              \
-    "ldrsb  r4, [lr], #2\n"     \
+    "ldrsb  r3, [lr], #2\n"     \
     "ldr    r1, [r0]\n"         \
-    "ldr    r2, [r0, #4]\n"     \
-    "ldrb   r3, [lr, #-1]\n"    \
-    "smlal  r5, r6, r1, r4\n"   \
-    "smlal  r7, r8, r2, r4\n"   \
-    "add    r0, r0, r3, lsl #2\n"
+    "ldr    r4, [r0, #4]\n"     \
+    "ldrb   r2, [lr, #-1]\n"    \
+    "smlal  r5, r6, r1, r3\n"   \
+    "smlal  r7, r8, r4, r3\n"   \
+    "add    r0, r0, r2, lsl #2\n"
 
 __attribute__((naked, noinline)) static uintptr_t run_half_tile(const snn_dual_tile *tile)
 {
     (void)tile;
     __asm volatile(
-        ENTER
-        "ldr    r1, [r3, #20]\n"
+        ENTER("36")
         "b      1f\n"
         ".balign 4\n"
         "2:\n"
         ".rept 15\n" HALF_ENTRY ".endr\n"
-        "cmp    r3, #0\n"
+        "cmp    r2, #0\n"
         "bne    2b\n"
         RECORD
-        FINISH_POSITIVE("r5", "r6") FINISH_POSITIVE("r7", "r8")
+        "ldr    r4, [r1, #-8]\n"
+        SNN_DUAL_FINISH_FAST("r5", "r6") SNN_DUAL_FINISH_FAST("r7", "r8")
         "4:\n"
-        PLACES("20")
+        PLACES
         "strb   r7, [r0, r3]\n"
-        "strb   r6, [r4]\n"
-        "strb   r8, [r4, r3]\n"
+        "strb   r6, [r1]\n"
+        "strb   r8, [r1, r3]\n"
         "strb   r5, [r0], #1\n"
+        "cbz    r4, 6f\n"
         "str    r0, [sp, #8]\n"
-        "cbz    r1, 6f\n"
         "1:\n"
-        "ldrb   r3, [lr], #1\n"
-        "ldrsb  r4, [lr], #2\n"
-        "add    r0, r2, r3, lsl #2\n"
+        "ldrb   r1, [lr], #1\n"
+        "ldrsb  r3, [lr], #2\n"
+        "add    r0, r2, r1, lsl #2\n"
         "ldr    r5, [r0]\n"
         "ldr    r7, [r0, #4]\n"
-        "ldrb   r3, [lr, #-1]\n"
-        "smull  r5, r6, r5, r4\n"
-        "smull  r7, r8, r7, r4\n"
-        "add    r0, r0, r3, lsl #2\n"
-        "bx     r1\n"
+        "ldrb   r2, [lr, #-1]\n"
+        "smull  r5, r6, r5, r3\n"
+        "smull  r7, r8, r7, r3\n"
+        "add    r0, r0, r2, lsl #2\n"
+        "bx     r4\n"
         LEAVE
         "5:\n"
-        FINISH("r5", "r6") FINISH("r7", "r8")
+        EXACT
+        SNN_DUAL_FINISH_EXACT("r5", "r6") SNN_DUAL_FINISH_EXACT("r7", "r8")
+        PLACE("16")
         "b      4b\n");
 }
 
@@ -223,8 +204,9 @@ enum { ENTRY_BYTES = 36, HALF_ENTRY_BYTES = 24 };
 static void run_words(const snn_dual_tile *tile, int32_t words)
 {
     const uint8_t *entry = tile->stream;
+    const snn_dual_channel *channel = tile->channel;
     int8_t *output = tile->output;
-    for (const snn_dual_channel *channel = tile->channel; channel->jump; ++channel, ++output) {
+    for (uint32_t more = tile->jump; more; more = channel->jump, ++channel, ++output) {
         const int32_t *packed = tile->base + *entry++;
         int64_t sum[TILE] = {0};
         int32_t delta;
@@ -259,42 +241,49 @@ static uintptr_t run_half_tile(const snn_dual_tile *tile)
 
 #endif
 
-/* Expands the tables in flash. Returns the record behind the last, whose jump is 0. */
-static snn_dual_channel *prepare(const snn_stream_dual *weights, int32_t channels,
-                                           const snn_quant *quant, snn_dual_channel *to)
+/* A channel's line of the table: see snn_stream_dual. */
+typedef struct {
+    int32_t bias, multiplier, shift, skip;
+} line;
+
+static inline line read_line(const uint8_t *at, int32_t bytes)
 {
-    const int32_t unit = 2 * quant->output_offset + 1;
+    uint32_t low;
+    int32_t high;
+    memcpy(&low, at, sizeof low);
+    memcpy(&high, at + bytes - 4, sizeof high);
+    high >>= 8 * (8 - bytes);
+    return (line){
+        .bias = high >> 7,
+        .multiplier = (int32_t)(0x40000000u | ((uint32_t)high & 63u) << 24 | low >> 8),
+        .shift = (int32_t)((low & 15u) | ((uint32_t)high & 64u) << 1),
+        .skip = (int32_t)(low >> 4 & 15u),
+    };
+}
+
+/* Expands the table in flash. The first channel's places in the chains go to the tile. */
+static void prepare(const snn_stream_dual *weights, int32_t channels, const snn_quant *quant,
+                    snn_dual_channel *to, snn_dual_tile *tile)
+{
+    uint32_t *jump = &tile->jump;
+    uint32_t *half_jump = &tile->half_jump;
 #if SNN_DUAL_ASSEMBLY
     const uintptr_t chain = run_tile(NULL);
     const uintptr_t half_chain = run_half_tile(NULL);
-    const int positive = quant->activation_min >= quant->output_offset;
 #endif
     for (int32_t c = 0; c < channels; ++c, ++to) {
-        const uint32_t code = (uint32_t)weights->code[c];
-        const int32_t shift = (int32_t)(code & 15);
-        const uint32_t skip = code >> 4 & 15;
-        const uint32_t bias2 = (uint32_t)((int32_t)code >> 8) << 1;
-        const uint32_t offset = (uint32_t)unit << (shift - 1);
-        to->bias2 = (int32_t)bias2;
-        to->multiplier = weights->multiplier[c];
-        to->offset = (int32_t)offset;
-        to->shift = shift;
+        const line found = read_line(weights->table + c * weights->line, weights->line);
+        snn_dual_prepare(to, found.bias, found.multiplier, found.shift, quant);
 #if SNN_DUAL_ASSEMBLY
-        if (positive) {
-            to->bias2 = (int32_t)(bias2 << 8);
-            to->offset = (int32_t)((offset << 8) + 128);
-            to->shift = shift + 8;
-        } else {
-            to->shift = (int32_t)(0x80000000u | (uint32_t)shift);
-        }
-        to->jump = (uint32_t)chain + skip * ENTRY_BYTES;
-        to->half_jump = (uint32_t)half_chain + skip * HALF_ENTRY_BYTES;
+        *jump = (uint32_t)chain + (uint32_t)found.skip * ENTRY_BYTES;
+        *half_jump = (uint32_t)half_chain + (uint32_t)found.skip * HALF_ENTRY_BYTES;
 #else
-        to->jump = skip + 1;
+        *jump = *half_jump = 1;
 #endif
+        jump = &to->jump;
+        half_jump = &to->half_jump;
     }
-    to->jump = to->half_jump = 0;
-    return to + 1;
+    *jump = *half_jump = 0;
 }
 
 #ifdef SNN_CHECKED
@@ -304,12 +293,11 @@ static snn_status check(const snn_stream_dual *weights, const snn_window *window
 {
     const uint8_t *entry = weights->stream;
     const uint8_t *const end = entry + weights->size;
-    const int32_t reach = (window->kernel_h - 1) * window->dilation_h * layout->row_step +
-                          layout->row_step - weights->segment;
+    const int32_t reach = window->kernel_h * layout->row_step - weights->segment;
     for (int32_t c = 0; c < channels; ++c) {
         int32_t place = 0, entries = 0, delta;
-        const int32_t skip = weights->code[c] >> 4 & 15;
-        if ((weights->code[c] & 15) == 0 || entry == end) {
+        const line found = read_line(weights->table + c * weights->line, weights->line);
+        if ((found.shift & 15) == 0 || entry == end) {
             return SNN_BAD_STREAM;
         }
         delta = *entry++;
@@ -322,7 +310,7 @@ static snn_status check(const snn_stream_dual *weights, const snn_window *window
             entry += 2;
             ++entries;
         } while (delta != 0);
-        if (skip != (entries == 1 ? CHAIN : (CHAIN - (entries - 1) % CHAIN) % CHAIN)) {
+        if (found.skip != (entries == 1 ? CHAIN : (CHAIN - (entries - 1) % CHAIN) % CHAIN)) {
             return SNN_BAD_STREAM;
         }
     }
@@ -339,8 +327,7 @@ SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape 
                                                       weights->band, weights->segment,
                                                       SNN_DUAL_ROWS);
     snn_dual_channel *const channels = scratch;
-    int32_t *const packed =
-        (int32_t *)prepare(weights, output_shape.c, quant, channels);
+    int32_t *const packed = (int32_t *)(channels + output_shape.c);
     int8_t *const zeros = (int8_t *)(packed + layout.words);
     snn_dual_tile tile = {
         .channel = channels,
@@ -350,7 +337,7 @@ SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape 
     };
 
     if (weights->segment < TILE || weights->segment > layout.extent_w || weights->band < 1 ||
-        weights->band > layout.extent_h) {
+        weights->band > layout.extent_h || (weights->line != 7 && weights->line != 8)) {
         return SNN_BAD_ARGUMENT;
     }
 #ifdef SNN_CHECKED
@@ -358,6 +345,7 @@ SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape 
         return SNN_BAD_STREAM;
     }
 #endif
+    prepare(weights, output_shape.c, quant, channels, &tile);
     memset(zeros, -quant->input_offset, (size_t)input_shape.c);
 
     /* Bands, segments and tiles at the end step back instead of being cut: what they share with
@@ -373,7 +361,7 @@ SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape 
                           packed);
             for (int32_t row = 0; row < weights->band; ++row) {
                 int8_t *const to = output + ((y + row) * output_shape.w + x) * output_shape.c;
-                const int32_t *const from = packed + row * window->stride_h * layout.row_step;
+                const int32_t *const from = packed + snn_dual_row(&layout, row * window->stride_h);
                 for (int32_t i = 0; i < weights->segment; i += TILE) {
                     const int32_t left = weights->segment - i;
                     const int32_t words = left > HALF_TILE ? TILE : HALF_TILE;

@@ -36,6 +36,8 @@ typedef struct {
     int32_t row_w;              /* words of one packed (row, channel, phase) */
     int32_t columns;            /* of these, words that are filled */
     int32_t rows;               /* packed rows of a band */
+    int32_t turns, turn_rows;   /* rows stand apart by row modulo dilation_h: so many groups, rows
+                                   of each, the last ones unused where they don't come out even */
     int32_t row_step, channel_step, phase_step; /* words from one to the next */
     int32_t words;              /* words of a packed band segment */
 } snn_dual_layout;
@@ -67,7 +69,10 @@ static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_wind
               : order == SNN_DUAL_CHANNELS ? SNN_DUAL_DEPTHWISE_ROW
                                            : l.columns;
     l.rows = (band - 1) * window->stride_h + (window->kernel_h - 1) * window->dilation_h + 1;
-    l.words = l.rows * input_c * l.phases * l.row_w;
+    l.turns = window->dilation_h < l.rows ? window->dilation_h : l.rows;
+    l.turn_rows = (l.rows + l.turns - 1) / l.turns;
+    const int32_t rows = l.turns * l.turn_rows;
+    l.words = rows * input_c * l.phases * l.row_w;
     switch (order) {
     case SNN_DUAL_ROWS:
         l.phase_step = l.row_w;
@@ -77,15 +82,30 @@ static inline snn_dual_layout snn_dual_layout_of(int32_t input_c, const snn_wind
     case SNN_DUAL_PHASES:
         l.channel_step = l.row_w;
         l.row_step = input_c * l.channel_step;
-        l.phase_step = l.rows * l.row_step;
+        l.phase_step = rows * l.row_step;
         break;
     default:
         l.phase_step = l.row_w;
         l.row_step = l.phases * l.phase_step;
-        l.channel_step = l.rows * l.row_step;
+        l.channel_step = rows * l.row_step;
         break;
     }
     return l;
+}
+
+/* Words of a row, channel and phase that taps reach, at most `columns`. */
+static inline int32_t snn_dual_columns(const snn_dual_layout *layout, const snn_window *window,
+                                       int32_t phase)
+{
+    const int32_t reach_w = (window->kernel_w - 1) * window->dilation_w;
+    return layout->columns - (reach_w / window->stride_w - (reach_w - phase) / window->stride_w);
+}
+
+/* Words from the packed band's start to one of its rows: the taps of a filter, dilation_h rows
+ * apart, stand in neighbouring ones. */
+static inline int32_t snn_dual_row(const snn_dual_layout *layout, int32_t row)
+{
+    return (row % layout->turns * layout->turn_rows + row / layout->turns) * layout->row_step;
 }
 
 /* Pack `channels` channels of one band segment for the output position (y, x) at its upper left
@@ -97,27 +117,76 @@ void snn_dual_pack(const int8_t *input, snn_shape shape, int32_t channels,
 /* Clamp outputs to a range narrower than int8. */
 void snn_dual_clamp(int8_t *values, int32_t count, const snn_quant *quant);
 
-/* One output channel, prepared from the tables in flash. Requantization of a sum s, exactly
- * TFLite's two roundings for a right shift e >= 1, in five instructions:
- *     v = 2 * s + bias2;  u = offset + (v asr 31);  SMMLAR(v, multiplier, u) asr e, saturated
- * where offset is half a unit plus the output's zero point, both scaled by 2^e. */
+/* One output channel, prepared from the tables in flash by snn_dual_prepare. A sum s becomes an
+ * output in one of two ways:
+ *
+ * fast, four instructions, where the generator proved that every output changes at the same sum
+ * as with TFLite's two roundings (docs/kernels.md):
+ *     v = (s + bias) * 2^9;  SMMLA(v, multiplier, offset) asr 13, saturated
+ * exact, five instructions, TFLite's roundings themselves for a right shift e >= 1:
+ *     v = 2 * (s + bias);  u = offset + (v asr 31);  SMMLAR(v, m, u) asr e, saturated
+ */
 typedef struct {
-    int32_t bias2; /* twice the bias */
-    int32_t multiplier;
-    int32_t offset; /* 2^(e-1) + zero point * 2^e */
-    int32_t shift;  /* e */
-    uint32_t jump;  /* sparse: where the chain of entries is entered; 0 behind the last channel */
-    uint32_t half_jump; /* the same for half tiles */
+    int32_t bias;       /* fast: times 2^9; exact: twice */
+    int32_t multiplier; /* fast: 2^(9 + 13) of the scale, in Q31; exact: minus TFLite's */
+    int32_t offset;     /* half a unit and the output's zero point, as the shift wants them */
+    uint32_t jump;      /* sparse: where the next channel enters the chain; 0 behind the last.
+                           Else 1, and 0 behind the last. */
+    uint32_t half_jump; /* sparse: the same for half tiles */
+    int32_t shift;      /* exact: e */
 } snn_dual_channel;
+
+enum { SNN_DUAL_UNIT = 13, SNN_DUAL_ROOM = 9 };
+
+/* Everything but the jumps. `shift` is to the right, SNN_DUAL_EXACT added where nothing is proved
+ * for the fast way. That way also wants outputs below the zero point clamped to it. */
+#define SNN_DUAL_EXACT 128
+void snn_dual_prepare(snn_dual_channel *to, int32_t bias, int32_t multiplier, int32_t shift,
+                      const snn_quant *quant);
 
 static inline int32_t snn_dual_finish(int32_t sum, const snn_dual_channel *channel)
 {
-    const int32_t v = (int32_t)(2u * (uint32_t)sum + (uint32_t)channel->bias2);
-    const int64_t product = (int64_t)v * channel->multiplier + ((int64_t)1 << 31);
-    const int32_t high = (int32_t)(product >> 32) + channel->offset + (v >> 31);
-    const int32_t value = high >> channel->shift;
+    int32_t value;
+    if (channel->multiplier >= 0) {
+        const int32_t v =
+            (int32_t)(((uint32_t)sum << SNN_DUAL_ROOM) + (uint32_t)channel->bias);
+        const int64_t product = (int64_t)v * channel->multiplier;
+        value = ((int32_t)(product >> 32) + channel->offset) >> SNN_DUAL_UNIT;
+    } else {
+        const int32_t v = (int32_t)(2u * (uint32_t)sum + (uint32_t)channel->bias);
+        const int64_t product = (int64_t)v * -channel->multiplier + ((int64_t)1 << 31);
+        value = ((int32_t)(product >> 32) + channel->offset + (v >> 31)) >> channel->shift;
+    }
     return value < -128 ? -128 : value > 127 ? 127 : value;
 }
+
+/* The same in assembly, for both sums of an accumulator; r1 is free. Fast: r0 bias, r2 multiplier,
+ * r3 offset. `lo` shifted by 9 loses what belongs to the second pixel. */
+#define SNN_DUAL_FINISH_FAST(lo, hi)           \
+    "lsrs   r1, " lo ", #23\n"                 \
+    "adc    " hi ", r1, " hi ", lsl #9\n"      \
+    "add    " lo ", r0, " lo ", lsl #9\n"      \
+    "add    " hi ", r0, " hi ", lsl #9\n"      \
+    "smmla  " lo ", " lo ", r2, r3\n"          \
+    "smmla  " hi ", " hi ", r2, r3\n"          \
+    "ssat   " lo ", #8, " lo ", asr #13\n"     \
+    "ssat   " hi ", #8, " hi ", asr #13\n"
+
+/* Exact: r0 bias, r2 TFLite's multiplier, r3 offset, r4 shift. */
+#define SNN_DUAL_FINISH_EXACT(lo, hi)          \
+    "lsrs   r1, " lo ", #23\n"                 \
+    "adc    " hi ", r1, " hi ", lsl #9\n"      \
+    "sbfx   " lo ", " lo ", #0, #23\n"         \
+    "add    " lo ", r0, " lo ", lsl #1\n"      \
+    "add    " hi ", r0, " hi ", lsl #1\n"      \
+    "add    r1, r3, " lo ", asr #31\n"         \
+    "smmlar " lo ", " lo ", r2, r1\n"          \
+    "add    r1, r3, " hi ", asr #31\n"         \
+    "smmlar " hi ", " hi ", r2, r1\n"          \
+    "asr    " lo ", " lo ", r4\n"              \
+    "asr    " hi ", " hi ", r4\n"              \
+    "ssat   " lo ", #8, " lo "\n"              \
+    "ssat   " hi ", #8, " hi "\n"
 
 /* The two sums of an accumulator. */
 static inline int32_t snn_dual_first(int64_t sum)
@@ -134,13 +203,14 @@ static inline int32_t snn_dual_second(int64_t sum)
 /* Four positions of a segment, all output channels. Fields are at fixed places for assembly. */
 typedef struct {
     const int32_t *base;             /*  0: first packed word of the tile */
-    const snn_dual_channel *channel; /*  4: prepared channels, jump == 0 behind the last */
+    const snn_dual_channel *channel; /*  4: prepared channels */
     int8_t *output;                  /*  8: first pixel of the tile, channel 0 */
     int32_t channels;                /* 12: bytes between neighbouring pixels of the output */
     int32_t pair;                    /* 16: bytes between the two pixels of a word */
     const uint8_t *stream;           /* 20: weights */
     const void *blocks;              /* 24: dense: how taps are walked */
     int32_t step;                    /* 28: bytes from one channel's base to the next: depthwise */
+    uint32_t jump, half_jump;        /* 32, 36: sparse: those of the first channel */
 } snn_dual_tile;
 
 #if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(SNN_CHECKED) && \

@@ -27,6 +27,7 @@ class Engine(str, Enum):
     tflm_decode = "tflm-decode"
     tflm_sparse = "tflm-sparse"
     c_sparse = "c-sparse"
+    c_compact = "c-compact"
 
 
 def export(
@@ -37,7 +38,7 @@ def export(
         Optional[Engine],
         typer.Option(
             help="TFLite Micro with the plain file, the compressed one, or our sparse kernels; "
-            "or plain C (the choice for plain; tflm for all others)."
+            "or plain C: c-sparse (the choice for plain; tflm for all others), or c-compact."
         ),
     ] = None,
     prefix: Annotated[

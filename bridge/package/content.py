@@ -25,6 +25,7 @@ _TITLES = {
     "tflm-decode": "for TensorFlow Lite Micro, weights stored through DECODE",
     "tflm-sparse": "for TensorFlow Lite Micro, with sparse kernels",
     "c-sparse": "in plain C",
+    "c-compact": "in plain C, with one small kernel",
 }
 ENGINES = tuple(_TITLES)
 """What may run a packaged network, named as in the bench."""
@@ -60,6 +61,7 @@ class _Subject:
 
     bundle: Bundle
     prefix: str
+    engine: str
     core: str
     inputs: tuple[Array, ...]
     expected: tuple[Array, ...]
@@ -89,7 +91,7 @@ def model_files(bundle: Bundle, prefix: str, engine: str, *, core: str) -> Model
         UnsupportedOperator: the engine lacks an operator of the network.
     """
     few = read_samples(bundle.path).first(VECTORS)
-    what = _Subject(bundle, prefix, core, few.inputs, few.expected)
+    what = _Subject(bundle, prefix, engine, core, few.inputs, few.expected)
     name = COMPRESSED if engine == "tflm-decode" else "model_int8.tflite"
     try:
         model = (bundle.path / name).read_bytes()
@@ -112,14 +114,15 @@ _EXAMPLE = "example.c"
 
 def _runner(graph: Graph, prefix: str, engine: str, made: _Made) -> dict[str, str]:
     """How the network is set up and run, and a loop that does it."""
+    on_tflm = engine.startswith("tflm")
     values = {
         "prefix": prefix,
-        "on_tflm": engine != "c-sparse",
+        "on_tflm": on_tflm,
         "lent": "DECOMPRESSION_SIZE" in made.sources[f"{prefix}_settings.h"],
         "inputs": len(graph.inputs),
         "outputs": len(graph.outputs),
     }
-    runner = "run_sparse.c" if engine == "c-sparse" else "run_tflm.cpp"
+    runner = "run_tflm.cpp" if on_tflm else "run_sparse.c"
     texts = {
         f"{prefix}_run.h": "run.h",
         f"{prefix}_run{Path(runner).suffix}": runner,
@@ -172,9 +175,9 @@ def _tflm_sparse(what: _Subject, graph: Graph, model: bytes) -> _Made:
     )
 
 
-def _c_sparse(what: _Subject, graph: Graph, model: bytes) -> _Made:
+def _in_c(what: _Subject, graph: Graph, model: bytes) -> _Made:
     prefix = what.prefix
-    program = compile_graph(graph, engine="c-sparse", core=what.core, prefix=f"{prefix}_net")
+    program = compile_graph(graph, engine=what.engine, core=what.core, prefix=f"{prefix}_net")
     note = f"planned for this network, {program.scratch_bytes} of them scratch for kernels; exact"
     vectors = vector_files(graph, what.inputs, what.expected, prefix, program.arena_bytes, note)
     facts = {
@@ -187,7 +190,8 @@ def _c_sparse(what: _Subject, graph: Graph, model: bytes) -> _Made:
 
 
 _MAKERS = {
-    "tflm": _tflm, "tflm-decode": _tflm, "tflm-sparse": _tflm_sparse, "c-sparse": _c_sparse,
+    "tflm": _tflm, "tflm-decode": _tflm, "tflm-sparse": _tflm_sparse,
+    "c-sparse": _in_c, "c-compact": _in_c,
 }  # fmt: skip
 
 

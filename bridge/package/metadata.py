@@ -39,7 +39,7 @@ class PackagedModel:
     @property
     def uses_kernels(self) -> bool:
         """Whether it calls our kernels."""
-        return self.engine.endswith("sparse")
+        return self.engine not in {"tflm", "tflm-decode"}
 
     @property
     def sources(self) -> tuple[str, ...]:

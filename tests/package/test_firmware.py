@@ -147,9 +147,10 @@ int main(void)
 
 @pytest.mark.emulated
 @pytest.mark.parametrize("core", BOARDS)
-def test_plain_c_runs_outside_the_repository(packages, tmp_path, core):
+@pytest.mark.parametrize("engine", ["c-sparse", "c-compact"])
+def test_plain_c_runs_outside_the_repository(packages, tmp_path, core, engine):
     """The example runs its self-test first and ends with its status."""
-    elf = firmware(tmp_path, packages / "c-sparse", core)
+    elf = firmware(tmp_path, packages / engine, core)
     run(elf, core, count=False)
 
 

@@ -22,7 +22,7 @@ from bridge.package import ENGINES, TARGETS, export
 from bridge.paths import licence_text
 
 SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-MODELS = ("c-sparse", "tflm", "tflm-decode", "tflm-sparse")
+MODELS = ("c-compact", "c-sparse", "tflm", "tflm-decode", "tflm-sparse")
 
 
 @pytest.fixture(scope="module")

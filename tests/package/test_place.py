@@ -148,4 +148,4 @@ def test_a_network_that_was_not_compressed(tmp_path):
         export(tmp_path / "bundle", tmp_path / "out", to="plain", engine="tflm-decode")
     with pytest.raises(ModelError, match="no layer"):
         export(tmp_path / "bundle", tmp_path / "out", to="plain", engine="tflm-sparse")
-    assert set(ENGINES) == {"tflm", "tflm-decode", "tflm-sparse", "c-sparse"}
+    assert set(ENGINES) == {"tflm", "tflm-decode", "tflm-sparse", "c-sparse", "c-compact"}

@@ -152,13 +152,14 @@ def explore(
     typer.echo(f"\nresult: {file}    page: {file.with_suffix('.html')}")
     if build is not None:
         bundle = build_point(found, settings, select(found, point), build, progress)
-        typer.echo(f"bundle: {bundle.path}    next: tflm-bridge bench {bundle.path}")
+        on = select(found, point).point.core
+        typer.echo(f"bundle: {bundle.path}    next: tflm-bridge bench {bundle.path} --core {on}")
 
 
 def _print(found: Exploration) -> None:
     from rich.table import Table
 
-    from bridge.explore.result import build_line, convert_line
+    from bridge.explore.result import build_line, convert_line, export_line
 
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     table = Table(
@@ -197,6 +198,9 @@ def _print(found: Exploration) -> None:
         "\nits network alone:\n  " + convert_line(best.point.options(found.settings.base), target)
     )
     typer.echo("the same, with the study in its report:\n  " + build_line(found.settings, target))
+    firmware = export_line(best.point, target)
+    if firmware:
+        typer.echo("then its firmware, in any build system:\n  " + firmware)
 
 
 _TEXT = {"pattern", "int8", "coding", "core", "limits"}

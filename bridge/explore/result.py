@@ -13,6 +13,7 @@ from bridge.convert.options import ConvertOptions
 from bridge.errors import InputError, ProofError
 from bridge.explore.front import Measured
 from bridge.explore.settings import Settings
+from bridge.explore.space import Point
 from bridge.explore.study import Exploration
 from bridge.progress import Progress
 
@@ -106,6 +107,17 @@ def build_line(settings: Settings, out: Path) -> str:
     words += ["--max-accuracy-drop", f"{limits.max_accuracy_drop:g}", "--prefer", limits.prefer]
     line = line.replace("tflm-bridge convert", "tflm-bridge explore", 1)
     return f"{line} {shlex.join([*words, '--build', str(out)])}"
+
+
+def export_line(point: Point, bundle: Path) -> str:
+    """The ``tflm-bridge export`` command for a point's own engine and core; empty where none is."""
+    from bridge.package import ENGINES
+
+    if point.engine not in ENGINES:
+        return ""
+    into = bundle.with_name(f"{bundle.name}-firmware")
+    words = ["--to", "plain", "--engine", point.engine, "--core", point.core, "--into", str(into)]
+    return shlex.join(["tflm-bridge", "export", str(bundle), *words])
 
 
 def build(

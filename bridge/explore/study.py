@@ -65,7 +65,7 @@ def explore(settings: Settings, *, progress: Progress | None = None) -> Explorat
     if settings.trials:
         # Which patterns fit any layer is part of the space, so it is settled before the study.
         settings = _settled(settings, workshop, study)
-        _give_back(study, settings, watch)
+        _give_back(study, watch)
         start = time.monotonic()
         if settings.workers > 1:
             from bridge.explore.process import run_workers
@@ -199,7 +199,7 @@ def sampler(settings: Settings, worker: int, study: Any) -> Any:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _give_back(study: Any, settings: Settings, progress: Progress) -> None:
+def _give_back(study: Any, progress: Progress) -> None:
     """Fail trials whose process is gone, and queue what no trial has finished since."""
     optuna = load_optuna()
     optuna.storages.fail_stale_trials(study)

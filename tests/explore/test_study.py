@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from bridge.cli import app
 from bridge.errors import BridgeError, InputError
 from bridge.explore import Limits, Settings, explore
-from bridge.explore.result import build, convert_line, select
+from bridge.explore.result import build, convert_line, export_line, select
 from bridge.explore.study import open_study
 from bridge.progress import Silent
 from tests.explore.conftest import LOOSE
@@ -81,6 +81,19 @@ def test_the_built_bundle_is_what_was_measured(found, tmp_path):
     assert result.exit_code == 0, result.output
     by_hand = tmp_path / "by hand" / "model_int8.tflite"
     assert by_hand.read_bytes() == (bundle.path / "model_int8.tflite").read_bytes()
+
+
+def test_a_points_firmware_is_that_of_its_engine(found, tmp_path):
+    best = select(found, None)
+    bundle = build(found, found.settings, best, tmp_path / "best", Silent())
+    compact = dataclasses.replace(best.point, coding="compact", core="cortex-m7")
+    line = export_line(compact, bundle.path)
+    result = CliRunner().invoke(app, shlex.split(line)[1:])
+    assert result.exit_code == 0, result.output
+    package = tmp_path / "best-firmware"
+    assert "snn_sparse_direct_s8" in "".join(f.read_text() for f in package.glob("src/*_net.c"))
+    assert (package / "src/snn_sparse_direct_s8.c").is_file()
+    assert export_line(dataclasses.replace(compact, coding="dense"), bundle.path) == ""
 
 
 def test_points_beyond_a_limit_are_given_up_before_training(settings):

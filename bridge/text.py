@@ -1,4 +1,4 @@
-"""How generated C and C++ is written: jinja2 templates, and numbers as C literals."""
+"""How generated text is written: jinja2 templates, and numbers as C literals."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def environment(package: str) -> Environment:
-    """Templates of one package's ``templates`` folder, for C rather than HTML."""
+def environment(package: str, *, html: bool = False) -> Environment:
+    """Templates of one package's ``templates`` folder: C and Markdown, or HTML with escaping."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -19,8 +19,8 @@ def environment(package: str) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # C, not HTML
+        keep_trailing_newline=not html,
+        autoescape=html,
     )
     made.filters["f32"] = float32_literal
     made.filters["comment"] = lambda text: str(text).replace("*/", "* /")

@@ -63,7 +63,7 @@ def judge(
             worst = min(zeros, key=lambda p: p.statistic - p.bound)
             ladder.proofs.extend(z for z in zeros if z is not worst)
             ladder.prove(worst)
-        layers = layer_reports(lifted, pruned, targets, shares)
+        layers = layer_reports(pruned, targets, shares)
         floats = _test_inputs(task, calibration, options, sum(r.macs for r in layers))
         inputs = tflm.quantize_inputs(graph, floats)
         expected = tflm.run(model, inputs)

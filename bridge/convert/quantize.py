@@ -163,26 +163,16 @@ def to_tflite(
         ModelError: TensorFlow's converter refuses the network.
     """
     tf, _ = tensorflow()
-    signature = [
-        tf.TensorSpec([1, *t.shape[1:]], tf.float32, name=f"in{i}")
-        for i, t in enumerate(model.inputs)
-    ]
     with quiet():
         try:
-            function = tf.function(
-                plainly(lambda *xs: model(list(xs) if len(xs) > 1 else xs[0], training=False)),
-                autograph=False,
-            ).get_concrete_function(*signature)
-            # Given the Keras model, the converter would save, trace and load every layer of it.
-            holder = tf.Module()
-            holder.held = list(model.variables)
+            function, holder = _traced(model)
             converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
 
-            order = _input_order(function, holder) if len(signature) > 1 else [0]
+            order = _input_order(function, holder) if len(model.inputs) > 1 else [0]
 
             def samples() -> Any:
                 for i in range(len(calibration[0])):
@@ -196,6 +186,31 @@ def to_tflite(
                 f"TensorFlow can't quantize the network: {first}",
                 hint="try --quantize ptq, or replace the layer it names",
             ) from error
+
+
+def to_float_tflite(model: Any) -> bytes:
+    """Convert a Keras model to a float32 .tflite with batch 1: what quantization is judged by."""
+    tf, _ = tensorflow()
+    with quiet():
+        function, holder = _traced(model)
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([function], holder).convert())
+
+
+def _traced(model: Any) -> tuple[Any, Any]:
+    """A model's function for one sample, and a module that keeps its variables alive."""
+    tf, _ = tensorflow()
+    signature = [
+        tf.TensorSpec([1, *t.shape[1:]], tf.float32, name=f"in{i}")
+        for i, t in enumerate(model.inputs)
+    ]
+    function = tf.function(
+        plainly(lambda *xs: model(list(xs) if len(xs) > 1 else xs[0], training=False)),
+        autograph=False,
+    ).get_concrete_function(*signature)
+    # Given the Keras model, the converter would save, trace and load every layer of it.
+    holder = tf.Module()
+    holder.held = list(model.variables)
+    return function, holder
 
 
 def _input_order(function: Any, holder: Any) -> list[int]:

@@ -230,7 +230,7 @@ def _lift(
 
 
 def layer_reports(
-    lifted: Lifted, pruned: Any, targets: Sequence[Any], shares: dict[str, float]
+    pruned: Any, targets: Sequence[Any], shares: dict[str, float]
 ) -> tuple[LayerReport, ...]:
     """Every weighted layer of the finished network."""
     from bridge.convert.prune import kernel_of, weighted_layers

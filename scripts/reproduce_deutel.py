@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Deutel et al.: how few parameters three networks need, and what they cost on three cores.
+"""Deutel et al.: how few parameters four networks need, and what they cost on three cores.
 
     scripts/reproduce_deutel.py [--quick] [--seed N] [--work FOLDER] [--pages FOLDER]
                                 [--measure-again]
 
-LeNet-5 on MNIST, the activity CNN on the UCI HAR subset and a plain CNN on the CIFAR-10 subset;
+LeNet-5 on MNIST, the activity CNN on the UCI HAR subset and two plain CNNs on the CIFAR-10 subset;
 single weights and whole filters pruned, quantized after training and with training, on the
-emulated Cortex-M0, M4 and M7. Goes on where it was stopped. About an hour on two
-x86-64 cores; --quick about five minutes. Writes docs/results/deutel.md.
+emulated Cortex-M0, M4 and M7. Goes on where it was stopped. About an hour and a half
+on two x86-64 cores; --quick about three minutes. Writes docs/results/deutel.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
                                [--measure-again]
 
 The same network as float32 C, as dense int8 and as sparse int8: memory, instructions, accuracy.
-Goes on where it was stopped. About half an hour on two x86-64 cores; --quick about three minutes.
+Goes on where it was stopped. About forty minutes on two x86-64 cores; --quick about three minutes.
 Set TFLM_ROOT to measure stock TFLM beside it. Writes docs/results/dogan.md.
 """
 

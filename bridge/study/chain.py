@@ -72,6 +72,50 @@ def fold_batch_norm(network: Any) -> Any:
     return result
 
 
+def with_batch_norm(network: Any, x: Any) -> Any:
+    """A copy whose hidden layers are each followed by a BatchNorm that changes nothing yet.
+
+    Args:
+        network: a chain without BatchNorm.
+        x: samples that its statistics are taken from.
+    """
+    import torch
+    from torch import nn
+
+    result = copy.deepcopy(network).eval()
+    found: dict[str, Any] = {}
+    hidden = dict(list(weighted(result).items())[:-1])
+    hooks = [
+        layer.register_forward_hook(lambda _, __, out, name=name: found.update({name: out}))
+        for name, layer in hidden.items()
+    ]
+    with torch.no_grad():
+        result(x)
+    for hook in hooks:
+        hook.remove()
+    for name, layer in hidden.items():
+        out = found[name].transpose(0, 1).flatten(1)
+        kind = "BatchNorm2d" if type(layer).__name__ == "Conv2d" else "BatchNorm1d"
+        norm = getattr(nn, kind)(len(out))
+        norm.running_mean.copy_(out.mean(1))
+        norm.running_var.copy_(out.var(1, correction=0))
+        norm.weight.data.copy_((norm.running_var + norm.eps).sqrt())
+        norm.bias.data.copy_(norm.running_mean)
+        _replace(result, name, nn.Sequential(layer, norm))
+    return result
+
+
+def without_batch_norm(network: Any) -> Any:
+    """A copy with what ``with_batch_norm`` added folded and taken out again."""
+    result = fold_batch_norm(network)
+    for name, layer in weighted(result).items():
+        place, _, leaf = name.rpartition(".")
+        parent = result.get_submodule(place)
+        if leaf == "0" and [type(m).__name__ for m in parent] == [type(layer).__name__, "Identity"]:
+            _replace(result, place, layer)
+    return result
+
+
 def with_widths(network: Any, state: Mapping[str, Any]) -> Any:
     """A copy whose layers have the shapes of a state dict, with its values."""
     result = copy.deepcopy(network)

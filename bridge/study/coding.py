@@ -1,7 +1,7 @@
 """Weights in fewer bytes: clustering, and the sizes of float32 and int8 tensors in each coding.
 
-int8 networks are stored by ``bridge.compress`` and run in TFLM as they are. No runtime decodes
-float32 networks here: their sizes are those of the same encoders on the same tensors.
+Networks are stored by ``bridge.compress`` and run in TFLM as they are; of float32 tensors the sizes
+here are those of the same encoders, also in the one coding that TFLM decodes to int8 alone.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from bridge.study.measure import Converted, convert_network, measure, row_of
 from bridge.study.networks import Pruned, Subject, Trainer
 from bridge.study.page import Line, Page, Plot, write_page
 from bridge.study.setup import Setup
-from bridge.study.subjects import CIFAR, HAR, LENET, quick
+from bridge.study.subjects import CIFAR, CIFAR_WIDE, HAR, LENET, quick
 
+SUBJECTS = (LENET, HAR, CIFAR, CIFAR_WIDE)
 SHARES = (0.1, 0.047, 0.025)
 """Of the weights; with the biases 0.047 is just below a twentieth of the parameters."""
 CHANNEL_SHARES = (0.25, 0.1, 0.05)
@@ -31,13 +32,13 @@ POINT = 0.01
 
 def study(
     setup: Setup,
-    subjects: Sequence[Subject] = (LENET, HAR, CIFAR),
+    subjects: Sequence[Subject] = SUBJECTS,
     shares: Sequence[float] = SHARES,
     channel_shares: Sequence[float] = CHANNEL_SHARES,
     cores: Sequence[str] = CORES,
 ) -> Path:
     """Run or take up the study; returns the page."""
-    if setup.quick and subjects == (LENET, HAR, CIFAR):
+    if setup.quick and subjects == SUBJECTS:
         subjects, cores = (quick(LENET), quick(HAR)), ("cortex-m4",)
         shares, channel_shares = (0.1,), (0.25,)
     found: list[dict[str, Any]] = []
@@ -62,17 +63,19 @@ def study(
 def _sweeps(
     trainer: Trainer, shares: Sequence[float], channel_shares: Sequence[float]
 ) -> dict[str, list[Pruned]]:
-    """For each kind of pruning the float network and its ever smaller successors."""
+    """For each kind of pruning the float network and ever smaller ones."""
     whole = trainer.float_network()
-    result = {}
-    for kind in KINDS:
-        chain = [whole]
-        own = trainer.subject.channel_shares or channel_shares
-        for share in shares if kind == "weights" else own:
-            step = trainer.by_weights if kind == "weights" else trainer.by_channels
-            chain.append(step(share, chain[-1]))
-        result[kind] = chain
-    return result
+    weights, channels = [whole], [whole]
+    subject = trainer.subject
+    if subject.plans:
+        weights += [trainer.by_plan(plan, whole, subject.recipe) for plan in subject.plans]
+    else:
+        for share in shares:
+            weights.append(trainer.by_weights(share, weights[-1]))
+    own = channel_shares if subject.channel_shares is None else subject.channel_shares
+    for share in own:
+        channels.append(trainer.by_channels(share, channels[-1]))
+    return {"weights": weights, "channels": channels}
 
 
 def _subject(
@@ -113,6 +116,8 @@ def _subject(
         "parameters": whole["nonzero"],
         # On the same samples as int8: the float network's own conversion judged it on them.
         "float": converted["weights", sweeps["weights"][0].key, "ptq"].float_accuracy,
+        "layers": [layer["nonzero"] for layer in whole["layers"].values()],
+        "plans": [plan.weights for plan in subject.plans],
         "points": points,
         "verdicts": _verdicts(points, converted["weights", sweeps["weights"][0].key, "ptq"]),
     }
@@ -122,6 +127,8 @@ def _verdicts(points: list[dict[str, Any]], whole: Converted) -> list[dict[str, 
     """Per kind of pruning and quantization: the smallest share within one point of float."""
     result = []
     for kind, kind_name in KINDS.items():
+        if not any(p["kind"] == kind and p["share"] < 1 for p in points):
+            continue  # not tried
         for way, way_name in QUANTIZATIONS.items():
             inside = [
                 p

@@ -1,8 +1,9 @@
-"""Which weights stay: masks by layer-adaptive magnitude, and of whole channels."""
+"""Which weights stay: masks by layer-adaptive magnitude, by a plan, and of whole channels."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.study.chain import spread, weighted
@@ -70,22 +71,29 @@ def _bury(layers: Any, masks: Any, alive: Any, least: int) -> bool:
     return found
 
 
-def strongest(network: Any, keep: int) -> dict[str, Any]:
-    """Masks of whole channels: the strongest of all layers that leave at most ``keep`` weights.
+def _strengths(network: Any) -> dict[str, Any]:
+    """Of each layer's channels, the last layer's aside.
 
     A channel's strength is the norm of its weights times that of those which read it, in units
     of its layer's mean.
     """
-    import torch
-
     layers = weighted(network)
-    names = list(layers)
     strength = {}
-    for name, after in itertools.pairwise(names):
+    for name, after in itertools.pairwise(layers):
         into = layers[name].weight.detach().flatten(1).norm(dim=1)
         out = layers[after].weight.detach().transpose(0, 1).flatten(1)
         both = into * out.reshape(len(into), -1).norm(dim=1)
         strength[name] = both / both.mean().clamp_min(1e-30)
+    return strength
+
+
+def strongest(network: Any, keep: int) -> dict[str, Any]:
+    """Masks of whole channels: the strongest of all layers that leave at most ``keep`` weights."""
+    import torch
+
+    layers = weighted(network)
+    names = list(layers)
+    strength = _strengths(network)
     bounds = torch.cat([s for s in strength.values()]).sort().values
 
     def alive_at(bound: Any) -> dict[str, Any]:
@@ -111,6 +119,30 @@ def strongest(network: Any, keep: int) -> dict[str, Any]:
             low = middle + 1
     alive = alive_at(bounds[low])
     return {n: _reach(layers, alive, n) > 0 for n in names}
+
+
+def largest_of_each(network: Any, keep: Mapping[str, int]) -> dict[str, Any]:
+    """Masks of the largest weights of each layer, so many as ``keep`` says."""
+    import torch
+
+    masks = {}
+    for name, layer in weighted(network).items():
+        size = layer.weight.detach().abs().flatten()
+        mask = torch.zeros(len(size), dtype=torch.bool)
+        mask[size.argsort(descending=True, stable=True)[: keep[name]]] = True
+        masks[name] = mask.view_as(layer.weight)
+    return masks
+
+
+def strongest_of_each(network: Any, channels: Sequence[int]) -> dict[str, Any]:
+    """Which channels of each layer but the last stay, the strongest, so many as ``channels``."""
+    import torch
+
+    alive = {}
+    for (name, strength), count in zip(_strengths(network).items(), channels, strict=True):
+        alive[name] = torch.zeros(len(strength), dtype=torch.bool)
+        alive[name][strength.argsort(descending=True, stable=True)[:count]] = True
+    return alive
 
 
 def rows(mask: Any) -> Any:

@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from bridge.bundle import write_atomic
-from bridge.study.chain import fold_batch_norm, nonzero, parameters, weighted, with_widths
+from bridge.study.chain import NORMS, fold_batch_norm, nonzero, parameters, weighted, with_widths
 from bridge.study.setup import Setup
-from bridge.study.sparsify import Recipe, Samples, accuracy, prune_channels, prune_weights, samples
+from bridge.study.sparsify import (
+    Plan,
+    Recipe,
+    Samples,
+    accuracy,
+    prune_channels,
+    prune_to_plan,
+    prune_weights,
+    samples,
+)
 from bridge.study.store import Store
 
 
@@ -34,6 +43,7 @@ class Subject:
         float_epochs: epochs of first training, where there is no checkpoint.
         class_name: of a network that is not in the zoo.
         channel_shares: shares of the weights to prune whole filters to; None: the study's own.
+        plans: what stays in each layer, instead of shares of all weights.
     """
 
     name: str
@@ -46,6 +56,7 @@ class Subject:
     float_epochs: int = 0
     class_name: str = ""
     channel_shares: tuple[float, ...] | None = None
+    plans: tuple[Plan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,8 @@ class Trainer:
         self.recipe = replace(subject.recipe, seed=setup.seed)
         self._data: Samples | None = None
         self._float: Pruned | None = None
+        # A network that was made with BatchNorm is also pruned with it.
+        self._normalize = False
 
     @property
     def prefix(self) -> str:
@@ -101,6 +114,7 @@ class Trainer:
             self._float = self._keep(f"{self.prefix}-float", lambda: network, "zoo", network)
             return self._float
         made = attribute_of(zoo.models_folder() / f"{subject.name}.py", subject.class_name)()
+        self._normalize = any(type(m).__name__ in NORMS for m in made.modules())
 
         def train() -> Any:
             from bridge.study.first import train_float
@@ -121,6 +135,20 @@ class Trainer:
     def by_channels(self, share: float, before: Pruned, recipe: Recipe | None = None) -> Pruned:
         """The same by removing channels: a smaller dense network."""
         return self._pruned("channels", share, before, recipe)
+
+    def by_plan(self, plan: Plan, before: Pruned, recipe: Recipe) -> Pruned:
+        """The network with so many channels and weights in each layer."""
+        recipe = replace(recipe, seed=self.setup.seed)
+        teacher = self.float_network().network
+
+        def make() -> Any:
+            return prune_to_plan(
+                before.network, teacher, self.data, plan, recipe, self._report, self._normalize
+            )
+
+        decides = (recipe, self.subject.limit, before.facts["decides"], plan)
+        name = f"p{sum(plan.weights)}"
+        return self._keep(f"{self.prefix}-{name}", make, decides, teacher, name)
 
     def _pruned(self, kind: str, share: float, before: Pruned, recipe: Recipe | None) -> Pruned:
         recipe = replace(recipe or self.recipe, seed=self.setup.seed)

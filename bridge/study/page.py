@@ -10,6 +10,7 @@ from typing import Any
 
 from bridge.bundle import write_atomic
 from bridge.study.setup import Setup
+from bridge.text import environment
 
 
 @dataclass(frozen=True)
@@ -60,25 +61,16 @@ class Page:
 
 def write_page(setup: Setup, page: Page) -> Path:
     """Write page, pictures and JSON into the setup's pages folder; the same points, same bytes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from bridge.firmware.doctor import versions
 
-    environment = Environment(
-        loader=PackageLoader("bridge.study", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
-    environment.filters |= {
+    templates = environment("bridge.study")
+    templates.filters |= {
         "percent": _percent,
         "bytes": lambda v: "—" if v is None else f"{v:,}",
         "million": lambda v: "—" if v is None else f"{v / 1e6:.3f}",
         "ratio": lambda v: "—" if v is None else f"÷ {v:.2f}",
     }
-    text = environment.get_template(page.template).render(
+    text = templates.get_template(page.template).render(
         command=setup.command, seed=setup.seed, quick=setup.quick, versions=versions(),
         tools=tools(), **page.facts,
     )  # fmt: skip

@@ -4,6 +4,7 @@
 - Which ones stay is decided over the whole network by layer-adaptive magnitude (Lee et al.,
   "Layer-adaptive sparsity for the magnitude-based pruning", ICLR 2021), so that no layer's share
   is set by hand.
+  Or a plan says it, where a weight's price differs from layer to layer.
 - Then the mask is frozen and what stayed is trained on.
 - The float network teaches (Hinton et al. 2015): its soft outputs are part of the loss.
 
@@ -21,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from bridge.data import Array, Dataset
-from bridge.study.chain import compact, weighted
-from bridge.study.masks import largest, rows, strongest
+from bridge.study.chain import compact, weighted, with_batch_norm, without_batch_norm
+from bridge.study.masks import largest, largest_of_each, rows, strongest, strongest_of_each
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,22 @@ class Recipe:
     every: int = 60
     least: int = 2
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much stays in each layer, where what a weight costs decides.
+
+    A weight of a convolution is used at every pixel: it takes more instructions than one of a
+    dense layer, and does more with the same bytes.
+
+    Attributes:
+        channels: of each layer but the last.
+        weights: of each layer.
+    """
+
+    channels: tuple[int, ...]
+    weights: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,6 @@ def prune_weights(
     share: float,
     recipe: Recipe,
     report: Callable[[str], None],
-    start: float | None = None,
 ) -> Any:
     """Train to a share of the weights.
 
@@ -110,15 +126,13 @@ def prune_weights(
         network: a chain without BatchNorm; not changed.
         teacher: the float network.
         share: of ``network``'s weights that stay, 0 to 1.
-        start: the share to fall from; the network's own where left out.
 
     Returns:
         the pruned network without the channels that do nothing.
     """
     weights = {n: layer.weight for n, layer in weighted(network).items()}
     total = sum(int(w.numel()) for w in weights.values())
-    first = start if start is not None else sum(int((w != 0).sum()) for w in weights.values())
-    begin = first if start is None else first * total
+    begin = sum(int((w != 0).sum()) for w in weights.values())
 
     def masks(model: Any, done: float) -> dict[str, Any]:
         keep = share * total + (begin - share * total) * (1 - done) ** 3
@@ -126,6 +140,48 @@ def prune_weights(
 
     trained, last = _train(network, teacher, data, masks, recipe, report)
     return compact(trained, {n: rows(m) for n, m in list(last.items())[:-1]})
+
+
+def prune_to_plan(
+    network: Any,
+    teacher: Any,
+    data: Samples,
+    plan: Plan,
+    recipe: Recipe,
+    report: Callable[[str], None],
+    normalize: bool = False,
+) -> Any:
+    """Train to so many channels and weights in each layer.
+
+    The weaker channels go at once, then single weights gradually, by magnitude in each layer.
+    Dropout is off: so few weights learn nothing by heart.
+
+    Args:
+        normalize: train with BatchNorm behind every hidden layer; it is folded at the end.
+    """
+    network = compact(network, strongest_of_each(network, plan.channels))
+    if normalize:
+        network = with_batch_norm(network, data.x[:1000])
+    for module in network.modules():
+        if type(module).__name__.startswith("Dropout"):
+            module.p = 0.0
+    begin = {n: int((m.weight != 0).sum()) for n, m in weighted(network).items()}
+    goal = dict(zip(begin, plan.weights, strict=True))
+
+    def masks(model: Any, done: float) -> dict[str, Any]:
+        rest = (1 - done) ** 3
+        return largest_of_each(
+            model, {n: round(g + max(0, begin[n] - g) * rest) for n, g in goal.items()}
+        )
+
+    trained, last = _train(network, teacher, data, masks, recipe, report)
+    trained = without_batch_norm(trained)
+    # A channel without weights that still gives a constant stays: removing it would not be exact.
+    alive = {
+        n: rows(m) | (layer.bias != 0)
+        for (n, layer), m in zip(weighted(trained).items(), last.values(), strict=True)
+    }
+    return compact(trained, dict(list(alive.items())[:-1]))
 
 
 def prune_channels(

@@ -8,61 +8,21 @@ product says whether they add up (1 or more) or cancel each other (below 1).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.bundle import Bundle, BundleWriter, digest
-from bridge.study.chain import weighted
-from bridge.study.coding import CODINGS, clustered_network, clustered_tflite, float_bytes
-from bridge.study.measure import Converted, convert_network, judged, measure, needed, row_of
-from bridge.study.networks import Pruned, Subject, Trainer
+from bridge.study.coding import CODINGS
+from bridge.study.corners import OURS, Corner, float_corners, int8_corners
+from bridge.study.measure import convert_network
+from bridge.study.networks import Subject, Trainer
 from bridge.study.page import Line, Page, Plot, write_page
 from bridge.study.setup import Setup
-from bridge.study.sparsify import accuracy
 from bridge.study.subjects import HAR, quick
 
-CORE = "cortex-m4"
-OURS = ("c-sparse", "c-compact")
 SHARES = (0.1, 0.047, 0.025)
 CORNER = 0.047
 """The share of weights that the corner "pruned" keeps."""
 POINT = 0.01
-
-
-@dataclass(frozen=True)
-class Corner:
-    """One combination.
-
-    Attributes:
-        share: of the weights left; 1 is unpruned.
-        int8: quantized.
-        coding: one of :data:`CODINGS`.
-        error: share of wrong classes.
-        stored: bytes of weights as stored (int8: the .tflite file).
-        flash, ram: linked on the Cortex-M4, where a program exists; else None.
-        how: what flash and RAM are of.
-    """
-
-    share: float
-    int8: bool
-    coding: str
-    error: float
-    stored: int
-    flash: int | None
-    ram: int | None
-    instructions: int | None
-    how: str
-
-    @property
-    def name(self) -> str:
-        """In words."""
-        parts = [
-            "pruned" if self.share < 1 else "",
-            "int8" if self.int8 else "",
-            "" if self.coding == "none" else self.coding,
-        ]
-        return " + ".join(p for p in parts if p) or "float32 as it is"
 
 
 def study(
@@ -80,138 +40,9 @@ def study(
         converted = convert_network(setup, subject, pruned, tuple(trainer.data.x.shape[1:]), "ptq")
         full = share in (1.0, corner)
         if full:
-            corners += _float_corners(setup, trainer, pruned, share, converted)
-        corners += _int8_corners(setup, subject, share, converted, full)
+            corners += float_corners(setup, trainer, pruned, share, converted)
+        corners += int8_corners(setup, subject, share, converted, full)
     return show(setup, trainer, corners, corner, subject)
-
-
-def _float_corners(
-    setup: Setup, trainer: Trainer, pruned: Pruned, share: float, converted: Converted
-) -> list[Corner]:
-    """The four float32 codings of a network."""
-    row = needed(measure(setup, converted, ("c-float",), CORE), "c-float")
-
-    def make() -> dict[str, Any]:
-        data = trainer.data
-        clustered = clustered_network(pruned.network, setup.seed)
-        result: dict[str, Any] = {}
-        for coding in CODINGS:
-            network = clustered if coding in ("huffman", "lut") else pruned.network
-            layers = weighted(network).values()
-            biases = sum(int(m.bias.numel()) for m in layers)
-            tensors = [m.weight.detach().numpy() for m in layers]
-            result[coding] = {
-                "error": 1 - accuracy(network, data.x_test, data.y_test),
-                "stored": float_bytes(tensors, coding) + 4 * biases,
-            }
-        return result
-
-    made = setup.store.point(
-        f"float-codings-{pruned.key}",
-        make,
-        decides=(pruned.facts["decides"], setup.seed),
-        progress=setup.progress,
-    )
-    corners = []
-    for coding in CODINGS:
-        plain = coding == "none"
-        corners.append(
-            Corner(
-                share, False, coding, made[coding]["error"], made[coding]["stored"],
-                row["flash_bytes"]["total"] if plain else None,
-                row["ram_bytes"]["total"] if plain else None,
-                row["instructions"] if plain else None,
-                "float32 C" if plain else "computed: nothing here runs coded float32",
-            )
-        )  # fmt: skip
-    return corners
-
-
-def _int8_corners(
-    setup: Setup, subject: Subject, share: float, converted: Converted, full: bool
-) -> list[Corner]:
-    """The four codings of an int8 network in TFLM, and our own sparse C."""
-    corners = []
-    for coding in CODINGS:
-        coded = _coded(setup, subject, converted, coding)
-        rows = measure(setup, coded, ("tflm",), CORE) if full else []
-        row = row_of(rows, "tflm")
-        corners.append(
-            Corner(
-                share, True, coding, 1 - coded.accuracy, coded.facts["bytes"],
-                row["flash_bytes"]["total"] if row else None,
-                row["ram_bytes"]["total"] if row else coded.facts["arena"],
-                row["instructions"] if row else None,
-                "TFLM" if row else "host: arena of the TFLM interpreter",
-            )
-        )  # fmt: skip
-    rows = measure(setup, converted, OURS, CORE)
-    for engine in OURS:
-        ours = needed(rows, engine)
-        corners.append(
-            Corner(
-                share, True, engine, 1 - converted.accuracy, ours["flash_bytes"]["weights"],
-                ours["flash_bytes"]["total"], ours["ram_bytes"]["total"], ours["instructions"],
-                "sparse C",
-            )
-        )  # fmt: skip
-    return corners
-
-
-def _coded(setup: Setup, subject: Subject, converted: Converted, coding: str) -> Converted:
-    """A bundle whose .tflite holds its weights in a coding, proved equal to the plain file."""
-    key = f"{converted.key}-{coding}"
-    folder = setup.bundle(key)
-
-    def make() -> dict[str, Any]:
-        import numpy as np
-
-        from bridge.compress import compress_model, prove_equal
-        from bridge.convert.tflm import run
-        from bridge.firmware.arena import host_arena_bytes
-
-        model = (converted.bundle / "model_int8.tflite").read_bytes()
-        with np.load(converted.bundle / "samples.npz") as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        if coding == "lut":
-            model = clustered_tflite(model, setup.seed)
-            arrays["expected"] = run(model, [arrays["inputs"]])[0].reshape(arrays["expected"].shape)
-        result = compress_model(model, encodings=() if coding == "none" else (coding,))
-        prove_equal(model, result.model, [arrays["inputs"][:50]], count=50)
-        name = Bundle.open(converted.bundle).manifest["model"]
-        facts = {"accuracy": converted.accuracy, "samples": converted.samples}
-        if coding == "lut":  # the others lose nothing
-            plain = _write(folder, model, arrays, name)
-            facts = judged(plain, subject)
-        file = model if coding == "none" else result.model
-        _write(folder, file, arrays, name)
-        return facts | {
-            "bytes": len(file),
-            "arena": host_arena_bytes(file),
-            "tensors": {t.name: [t.encoding, t.bytes_before, t.bytes_after]
-                        for t in result.tensors},
-        }  # fmt: skip
-
-    facts = setup.store.point(
-        f"coded-{key}",
-        make,
-        decides=(dict(converted.facts), coding, setup.seed),
-        progress=setup.progress,
-        needs=(folder / "bridge.json",),
-    )
-    return Converted(
-        key, folder, facts["accuracy"], converted.float_accuracy, facts["samples"], facts
-    )
-
-
-def _write(folder: Path, model: bytes, arrays: dict[str, Any], name: str) -> Bundle:
-    from bridge.convert.judge import npz
-
-    writer = BundleWriter(folder, digest(model))
-    writer.manifest["model"] = name
-    writer.write("model_int8.tflite", model)
-    writer.write("samples.npz", npz(arrays))
-    return writer.commit()
 
 
 def _additions(corners: Sequence[Corner], share: float) -> list[dict[str, Any]]:

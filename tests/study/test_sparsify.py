@@ -12,13 +12,23 @@ from torch import nn
 from bridge import zoo
 from bridge.data import load
 from bridge.errors import ModelError
-from bridge.study.chain import compact, fold_batch_norm, nonzero, parameters, weighted
+from bridge.study.chain import (
+    compact,
+    fold_batch_norm,
+    nonzero,
+    parameters,
+    weighted,
+    with_batch_norm,
+    without_batch_norm,
+)
 from bridge.study.masks import largest, strongest
 from bridge.study.sparsify import (
+    Plan,
     Recipe,
     accuracy,
     augmented,
     prune_channels,
+    prune_to_plan,
     prune_weights,
     samples,
 )
@@ -58,6 +68,21 @@ def test_folding_batch_norm_keeps_the_function():
     x = torch.randn(5, 2, 7, 8)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
     torch.testing.assert_close(folded(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_added_batch_norm_changes_nothing_until_it_is_trained():
+    network = fold_batch_norm(small().eval())
+    x = torch.randn(64, 2, 7, 8) * 2 + 1
+    normalized = with_batch_norm(network, x)
+    assert sum("BatchNorm" in type(m).__name__ for m in normalized.modules()) == 2
+    torch.testing.assert_close(normalized.eval()(x), network(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(normalized.train()(x), network(x), rtol=1e-3, atol=1e-4)
+    for _ in range(3):
+        normalized(x * 3)
+    folded = without_batch_norm(normalized)
+    assert list(weighted(folded)) == list(weighted(network))
+    assert not torch.allclose(folded(x), network(x), atol=1e-2)
+    torch.testing.assert_close(folded(x), normalized.eval()(x), rtol=1e-4, atol=1e-4)
 
 
 def test_removing_idle_channels_is_exact():
@@ -120,6 +145,20 @@ def test_pruned_weights_keep_the_digits_apart(lenet, digits):
     again = prune_weights(lenet, lenet, digits, 0.08, recipe, told.append)
     for a, b in zip(pruned.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_plan_says_how_much_stays_in_each_layer(lenet, digits, normalize):
+    plan = Plan((3, 8, 40, 24), (50, 400, 1500, 500, 200))
+    recipe = Recipe(epochs=8, every=5, batch=64)
+    pruned = prune_to_plan(lenet, lenet, digits, plan, recipe, lambda text: None, normalize)
+    layers = weighted(pruned)
+    assert list(layers) == list(weighted(lenet))
+    for layer, most in zip(layers.values(), plan.weights, strict=True):
+        assert 0.95 * most <= int((layer.weight != 0).sum()) <= most
+    for layer, most in zip(layers.values(), plan.channels, strict=False):
+        assert len(layer.weight) <= most
+    assert accuracy(pruned, digits.x_test, digits.y_test) > 0.93
 
 
 def test_pruned_channels_leave_a_small_dense_network(lenet, digits):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from bridge.progress import Silent
 from bridge.study import deutel, dogan, younes
 from bridge.study.setup import Setup
+from bridge.study.sparsify import Plan
 from bridge.study.subjects import LENET_DIGITS, quick
 
 pytestmark = [pytest.mark.emulated, pytest.mark.slow]
@@ -87,7 +89,11 @@ def test_dogan(work):
 
 
 def test_deutel(work):
-    found = results(deutel.study(setup("deutel", work), (DIGITS,), (0.1,), (0.1,), ("cortex-m0",)))
+    plan = Plan((4, 10, 60, 40), (80, 800, 3600, 1200, 300))
+    subject = dataclasses.replace(DIGITS, plans=(plan,))
+    page = deutel.study(setup("deutel", work), (subject,), (0.1,), (0.1,), ("cortex-m0",))
+    assert "80 + 800 + 3600 + 1200 + 300." in page.read_text()
+    found = results(page)
     (network,) = found["networks"]
     assert len(network["points"]) == 4
     pruned = [p for p in network["points"] if p["share"] < 0.2]
@@ -108,7 +114,7 @@ def test_younes(work):
     found = results(page)
     same_again(work, page, lambda: younes.study(asked, DIGITS, (0.1,), 0.1))
     corners = {(c["share"] < 1, c["int8"], c["coding"]): c for c in found["corners"]}
-    assert len(corners) == 2 * 4 + 2 * 6
+    assert len(corners) == 2 * 5 + 2 * 6
     plain = corners[False, False, "none"]["stored"]
     assert plain == 4 * 61706
     assert corners[True, True, "none"]["stored"] == pytest.approx(plain / 4, rel=0.2)
@@ -123,6 +129,22 @@ def test_younes(work):
     assert found["best"]["flash"] == min(
         c["flash"] for c in found["corners"] if c["flash"] and c["error"] <= allowed
     )
+
+
+def test_coded_float32_runs_in_tflm(work):
+    if not os.environ.get("TFLM_ROOT"):
+        pytest.skip("TFLM_ROOT is not set: a TFLite Micro tree with a built library")
+    root = Path(os.environ["TFLM_ROOT"])
+    asked = dataclasses.replace(setup("younes", work), tflm_root=root, pages=work / "with-tflm")
+    found = results(younes.study(asked, DIGITS, (0.1,), 0.1))
+    corners = {(c["share"] < 1, c["int8"], c["coding"]): c for c in found["corners"]}
+    plain, bitmask, lut = (corners[True, False, coding] for coding in ("none", "bitmask", "lut"))
+    # Zeros and clusters leave flash; what DECODE unpacks goes to RAM.
+    for coded in (bitmask, lut):
+        assert coded["flash"] < plain["flash"] / 2
+        assert coded["ram"] > plain["ram"]
+    assert corners[False, False, "bitmask"]["flash"] == corners[False, False, "none"]["flash"]
+    assert corners[True, False, "huffman"]["flash"] is None
 
 
 @pytest.mark.parametrize("name", ["dogan", "deutel", "younes"])

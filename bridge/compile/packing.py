@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.compile.formats import Weighted
-from bridge.encode.geometry import DualGeometry
+from bridge.encode.geometry import DualGeometry, starts
 
 FOUR = 4
 
@@ -23,7 +23,7 @@ def packing_work(layer: Weighted, geometry: DualGeometry, groups: int = 1) -> di
     turns = min(geometry.dilation[0], geometry.rows)
     rows = [
         run
-        for y in _starts(height, geometry.band)
+        for y in starts(height, geometry.band)
         for turn in range(turns)
         for run in _runs(
             y * geometry.stride[0] - window.pad_top + turn,
@@ -36,7 +36,7 @@ def packing_work(layer: Weighted, geometry: DualGeometry, groups: int = 1) -> di
     reach = (geometry.kernel[1] - 1) * geometry.dilation[1]
     columns = [
         run
-        for x in _starts(width, geometry.segment)
+        for x in starts(width, geometry.segment)
         for phase in range(geometry.phases)
         for run in _runs(
             x * geometry.stride[1] - window.pad_left + phase,
@@ -53,14 +53,14 @@ def packing_work(layer: Weighted, geometry: DualGeometry, groups: int = 1) -> di
     along = sum(count for count, _ in columns) * many
     fours = channels // FOUR * along
     lanes = channels % FOUR * (along - flat * sum(turned))
-    starts = channels % FOUR * (many * len(columns) - flat * len(turned))
+    begun = channels % FOUR * (many * len(columns) - flat * len(turned))
     return {
         name: float(groups * times)
         for name, times in {
             "fours": fours + flat * sum(count // FOUR for count in turned),
             "positions": (along if channels >= FOUR else 0) + flat * len(turned),
             "lanes": lanes + flat * sum(count % FOUR for count in turned),
-            "lane rows": starts + flat * sum(count % FOUR for count in turned),
+            "lane rows": begun + flat * sum(count % FOUR for count in turned),
             "rows": many * len(columns) if channels >= FOUR else flat * len(turned),
             "blocks": len(rows) * len(columns),
             "packings": geometry.packings,
@@ -70,12 +70,6 @@ def packing_work(layer: Weighted, geometry: DualGeometry, groups: int = 1) -> di
 
 def _turns(layer: Weighted, geometry: DualGeometry) -> bool:
     return geometry.source[2] == layer.source.c == geometry.stride[1] == 1
-
-
-def _starts(extent: int, step: int) -> Iterator[int]:
-    """Where bands or segments start; the last steps back."""
-    for at in range(0, extent, step):
-        yield min(at, extent - step)
 
 
 def _runs(at: int, step: int, size: int, count: int, apart: int) -> Iterator[tuple[int, bool]]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bridge.compile.cost import cycles
 from bridge.compile.dual import pixels
 from bridge.compile.formats import COMFORTABLE_SCRATCH, Stored, Weighted
+from bridge.compile.unrolling import unrolling_work
 from bridge.encode.planar import TILE, PlanarGeometry, why_not_planar
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.encode.taps import count_taps, pack_taps, tap_code
@@ -136,26 +137,15 @@ def sparse_work(layer: Weighted, geometry: PlanarGeometry, entries: int) -> dict
     """What the kernel does in one inference."""
     tiles = geometry.tiles
     channels = layer.target.c
-    together = geometry.group or geometry.source[2]
-    # A tile of a group is that of a part of the channels.
-    share = together / channels if geometry.group else 1.0
-    rectangles = geometry.packings * geometry.phases * geometry.lanes
-    lines = rectangles * geometry.rows
-    eights = lines * -(-geometry.columns // 8)
-    unpadded = geometry.kernel == (1, 1)
+    every = tiles / geometry.groups  # a group's tiles are those of a part of the channels
     return {
-        "tile entries": tiles * entries * share,
-        "tile channels": tiles * channels * share,
+        "tile entries": every * entries,
+        "tile channels": every * channels,
         # Ties of negative values are set right where such values stay; whether a ReLU cuts them off
         # is not known here, but behind one the zero point mostly is the least value.
-        "signed channels": tiles * channels * share * (layer.output_zero_point > -128),
+        "signed channels": every * channels * (layer.output_zero_point > -128),
         "tiles": float(tiles),
-        "eights": float(eights * together),
-        "runs": float(eights),
-        "lines": float(lines),
-        "rectangles": float(rectangles),
-        "packings": float(geometry.packings),
-        "filled": 0.0 if unpadded else float(geometry.packings * geometry.bytes // 16),
+        **unrolling_work(layer, geometry),
         "places": float(-(-geometry.outputs // TILE)),
         "channels": float(channels),
         "layers": 1.0,

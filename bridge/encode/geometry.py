@@ -14,6 +14,11 @@ DEPTHWISE_ROW = 16
 DEPTHWISE_TILE = 3
 
 
+def starts(extent: int, step: int) -> list[int]:
+    """Where bands or segments of an extent start; the last one steps back."""
+    return [min(at, extent - step) for at in range(0, extent, step)]
+
+
 @dataclass(frozen=True)
 class Walk:
     """What all of these walks have in common.

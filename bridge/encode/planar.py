@@ -55,11 +55,15 @@ class PlanarGeometry(Walk):
         return self.source[2] * line, line, self.columns
 
     @property
+    def groups(self) -> int:
+        """Groups of channels that are unrolled one after the other."""
+        return -(-self.source[2] // self.group) if self.group else 1
+
+    @property
     def packings(self) -> int:
         """Unrollings of one inference."""
         height, width = self.extent
-        groups = -(-self.source[2] // self.group) if self.group else 1
-        return groups * -(-height // self.band) * -(-width // self.segment)
+        return self.groups * -(-height // self.band) * -(-width // self.segment)
 
     @property
     def outputs(self) -> int:

@@ -116,10 +116,8 @@ def test_the_planner_never_picks_a_format_slower_than_dense(core: str, tmp_path:
         picked, _, _ = choose(layer)
         dense = min(count for name, count in cycles.items() if name in DENSE)
         assert cycles[picked] <= dense, (layer.kind, layer.source, layer.sparsity, picked)
-        # Layers of no fit. For Cortex-M55 the compiler makes vectors of plain C, by its own lights.
-        error = 0.2 if core == "cortex-m55" else 0.1
-        for candidate in all_:
-            assert candidate.cycles == pytest.approx(cycles[candidate.format], rel=error), (
+        for candidate in all_:  # of layers that the costs were not fitted to
+            assert candidate.cycles == pytest.approx(cycles[candidate.format], rel=0.1), (
                 candidate.format, layer.kind, layer.source, layer.sparsity,
             )  # fmt: skip
     assert all(error < 0.1 for errors in FIT.errors.values() for error in errors.values())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bridge.bench.kernel_cases import Case
 from bridge.bench.kernel_fit import FIT_SHAPES, solve
-from bridge.bench.kernel_layers import CONV, QUANT, LayerShape, bench_layer
+from bridge.bench.kernel_layers import CONV, LayerShape, bench_layer
 from bridge.bench.kernels import baseline, measure
 from bridge.compile.cmsis_cost import work
 from bridge.compile.fits import CMSIS_NN, Fit, read_fit, write_fit
@@ -42,7 +42,7 @@ def fit_core(core: str, folder: Path) -> tuple[dict[str, dict[str, float]], dict
         layer = bench_layer(shape, 0.0, core)
         stored = baseline(layer)
         if stored is not None:
-            cases.append(Case(layer, "cmsis-nn", stored, QUANT))
+            cases.append(Case(layer, "cmsis-nn", stored))
     measured = measure(cases, core, folder)
     costs, errors = {}, {}
     kinds = [work(case.layer) for case in cases]

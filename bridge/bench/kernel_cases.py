@@ -27,13 +27,23 @@ class Case:
         layer: the layer with its weights.
         format: the format's name, for tables.
         stored: what the format made of it.
-        quant: the fields of ``snn_quant``.
+        clamp: the activation range; int8's own where left out.
     """
 
     layer: Weighted
     format: str
     stored: Stored
-    quant: dict[str, int]
+    clamp: tuple[int, int] = (-128, 127)
+
+    @property
+    def quant(self) -> dict[str, int]:
+        """The fields of ``snn_quant``."""
+        return {
+            "input_offset": -self.layer.input_zero_point,
+            "output_offset": self.layer.output_zero_point,
+            "activation_min": self.clamp[0],
+            "activation_max": self.clamp[1],
+        }
 
     @property
     def input_bytes(self) -> int:

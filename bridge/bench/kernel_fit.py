@@ -23,7 +23,6 @@ from bridge.bench.kernel_layers import (
     DEPTHWISE,
     LayerShape,
     bench_layer,
-    bench_quant,
 )
 from bridge.bench.kernels import measure
 from bridge.compile.choose import DENSE, FORMATS, made_for
@@ -101,7 +100,7 @@ def fit_core(
                         continue
                     if tuple(stored.work.items()) not in seen:
                         seen.add(tuple(stored.work.items()))
-                        cases.append(Case(layer, name, stored, bench_quant(layer)))
+                        cases.append(Case(layer, name, stored))
     measured = measure(cases, core, folder)
     costs, errors = {}, {}
     for name in FORMATS:

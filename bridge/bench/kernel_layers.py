@@ -59,14 +59,6 @@ SHAPES = (
 )
 """The layers of the published table."""
 
-QUANT = {"input_offset": 128, "output_offset": -128, "activation_min": -128, "activation_max": 127}
-"""Activations behind a ReLU, as the weighted layers of most networks have them."""
-
-
-def bench_quant(layer: Weighted) -> dict[str, int]:
-    """:data:`QUANT` with the layer's own zero point."""
-    return {**QUANT, "output_offset": layer.output_zero_point}
-
 
 def bench_layer(shape: LayerShape, sparsity: float, core: str, seed: int = 0) -> Weighted:
     """A layer of a shape with random weights; scales as a trained network would have them."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, reference
-from bridge.bench.kernel_layers import SHAPES, LayerShape, bench_layer, bench_quant
+from bridge.bench.kernel_layers import SHAPES, LayerShape, bench_layer
 from bridge.compile.choose import DENSE, FORMATS, made_for
 from bridge.compile.cmsis import connected, store
 from bridge.compile.cost import cycles
@@ -198,7 +198,7 @@ def _cases(
     stored = baseline(full)
     if stored is None:
         raise ValueError(f"CMSIS-NN has no kernel for {shape.name}")
-    cases, sparse = [Case(full, BASELINE, stored, bench_quant(full))], [0.0]
+    cases, sparse = [Case(full, BASELINE, stored)], [0.0]
     for sparsity in sparsities:
         layer = bench_layer(shape, sparsity, core)
         for name in names:
@@ -209,7 +209,7 @@ def _cases(
             found = FORMATS[name](layer, COMFORTABLE_SCRATCH)
             if found is None:
                 continue
-            case = Case(layer, name, found, bench_quant(layer))
+            case = Case(layer, name, found)
             if case.weight_bytes <= MOST_FLASH:
                 cases.append(case)
                 sparse.append(sparsity)

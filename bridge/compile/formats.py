@@ -51,7 +51,7 @@ class Weighted:
     core: str
     multiplier: Array
     shift: Array
-    output_zero_point: int = 0
+    output_zero_point: int
 
     @property
     def macs(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from bridge.convert.blocks import masked
 from bridge.convert.lift.builder import Array
 from bridge.convert.prune import Target, kernel_of
+from bridge.convert.ranges import rectified
 
 
 @dataclass(frozen=True)
@@ -130,4 +131,5 @@ def _weighted(layer: Any, kernel: Array, core: str) -> Any:
         core=core,
         multiplier=table,
         shift=np.full(out, -8, np.int32),
+        output_zero_point=-128 if rectified(layer) else 0,
     )

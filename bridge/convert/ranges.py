@@ -60,6 +60,14 @@ def has_own_range(model: Any, layer: Any) -> bool:
     return True
 
 
+def rectified(layer: Any) -> bool:
+    """Whether all that reads a layer's output is a ReLU, which is fused into it."""
+    users = _consumers(layer)
+    if len(users) == 1 and type(users[0]).__name__ == "BatchNormalization":
+        return rectified(users[0])
+    return bool(users) and all(type(user).__name__ == "ReLU" for user in users)
+
+
 def measure(
     model: Any, inputs: Sequence[Array], *, clip: Callable[[Array], tuple[float, float]]
 ) -> dict[str, tuple[float, float]]:

@@ -33,7 +33,7 @@ class Subject:
     """A network, its data, and how it is trained to few weights.
 
     Attributes:
-        name: a zoo name, or a file under ``models/``.
+        name: of the zoo, or its own where ``source`` is given.
         dataset: as ``bridge.data`` knows it.
         recipe: for pruning.
         samples: test samples that networks are judged on, at most.
@@ -41,7 +41,7 @@ class Subject:
         note: what a reader must know about data or network.
         limit: training samples at most; None: all.
         float_epochs: epochs of first training, where there is no checkpoint.
-        class_name: of a network that is not in the zoo.
+        source: ``file.py:Class`` under ``models/`` of a network that is not in the zoo.
         channel_shares: shares of the weights to prune whole filters to; None: the study's own.
         plans: what stays in each layer, instead of shares of all weights.
     """
@@ -54,7 +54,7 @@ class Subject:
     note: str = ""
     limit: int | None = None
     float_epochs: int = 0
-    class_name: str = ""
+    source: str = ""
     channel_shares: tuple[float, ...] | None = None
     plans: tuple[Plan, ...] = ()
 
@@ -109,11 +109,12 @@ class Trainer:
         from bridge.data import attribute_of
 
         subject = self.subject
-        if not subject.class_name:
+        if not subject.source:
             network = fold_batch_norm(zoo.network(zoo.find(subject.name, subject.dataset)))
             self._float = self._keep(f"{self.prefix}-float", lambda: network, "zoo", network)
             return self._float
-        made = attribute_of(zoo.models_folder() / f"{subject.name}.py", subject.class_name)()
+        file, _, name = subject.source.partition(":")
+        made = attribute_of(zoo.models_folder() / file, name)()
         self._normalize = any(type(m).__name__ in NORMS for m in made.modules())
 
         def train() -> Any:

@@ -41,7 +41,7 @@ CIFAR = Subject(
     "what longer training gives, then for twenty a step of pruning; judged on 2,000",
     limit=7500,
     float_epochs=20,
-    class_name="CifarQuick",
+    source="cifar_quick.py:CifarQuick",
     channel_shares=(0.25,),
 )
 
@@ -55,7 +55,7 @@ CIFAR_WIDE = replace(
     "can be spared, trained for forty epochs, then pruned in forty, single weights only; judged on "
     "5,000",
     float_epochs=40,
-    class_name="CifarWide",
+    source="cifar_quick.py:CifarWide",
     channel_shares=(),
     plans=(
         Plan((16, 32, 64, 192), (400, 3600, 9500, 12600, 1200)),

@@ -12,7 +12,6 @@ from bridge.bench.kernel_layers import (
     CONNECTED,
     CONV,
     DEPTHWISE,
-    QUANT,
     LayerShape,
     bench_layer,
 )
@@ -34,7 +33,7 @@ OTHERS = (
 
 def check(core, folder):
     layers = [bench_layer(shape, 0.0, core) for shape in OTHERS]
-    cases = [Case(layer, "cmsis-nn", baseline(layer), QUANT) for layer in layers]
+    cases = [Case(layer, "cmsis-nn", baseline(layer)) for layer in layers]
     for shape, layer, found in zip(OTHERS, layers, measure_cases(cases, core, folder), strict=True):
         assert cmsis_cycles(layer) == pytest.approx(found.cycles, rel=0.25), shape.name
 

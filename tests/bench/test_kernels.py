@@ -15,7 +15,6 @@ from bridge.bench.kernel_layers import (
     DEPTHWISE,
     LayerShape,
     bench_layer,
-    bench_quant,
 )
 from bridge.bench.kernels import (
     KernelRow,
@@ -35,7 +34,7 @@ pytestmark = [pytest.mark.emulated, pytest.mark.slow]
 CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 
 
-def random_layers(core: str) -> list[tuple[Weighted, dict[str, int]]]:
+def random_layers(core: str) -> list[tuple[Weighted, tuple[int, int]]]:
     """Odd sizes, strides, dilation, uneven padding, empty rows, extremes."""
     rng = np.random.default_rng(21)
     conv: list[dict[str, object]] = [
@@ -64,8 +63,8 @@ def random_layers(core: str) -> list[tuple[Weighted, dict[str, int]]]:
 @pytest.mark.parametrize("core", CORES)
 def test_every_format_gives_the_reference_bytes_on_every_core(core: str, tmp_path: Path) -> None:
     cases = [
-        Case(layer, name, stored, quant)
-        for layer, quant in random_layers(core)
+        Case(layer, name, stored, clamp)
+        for layer, clamp in random_layers(core)
         for name, store in FORMATS.items()
         if made_for(name, core) and (stored := store(layer, 4096)) is not None
     ]
@@ -74,12 +73,12 @@ def test_every_format_gives_the_reference_bytes_on_every_core(core: str, tmp_pat
 
 
 def test_a_wrong_kernel_is_noticed(tmp_path: Path) -> None:
-    layer, quant = random_layers("cortex-m4")[7]
+    layer, clamp = random_layers("cortex-m4")[7]
     stored = FORMATS["wide"](layer, 4096)
     assert stored is not None
     other = replace(layer, weights=np.roll(layer.weights, 1, axis=-1))
     with pytest.raises(ProofError, match="outputs differ"):
-        measure([Case(other, "wide", stored, quant)], "cortex-m4", tmp_path)
+        measure([Case(other, "wide", stored, clamp)], "cortex-m4", tmp_path)
 
 
 PLANNED = [
@@ -106,7 +105,7 @@ def test_the_planner_never_picks_a_format_slower_than_dense(core: str, tmp_path:
     ]
     found = [candidates(layer) for layer in layers]
     cases = [
-        Case(layer, candidate.format, candidate.stored, bench_quant(layer))
+        Case(layer, candidate.format, candidate.stored)
         for layer, all_ in zip(layers, found, strict=True)
         for candidate in all_
     ]

@@ -22,8 +22,8 @@ def random_layer(
     kind: str = "CONV_2D",
     largest: int = 127,
     core: str = "cortex-m4",
-) -> tuple[Weighted, dict[str, int]]:
-    """A layer with random weights, scales and zero points, and its ``snn_quant`` fields."""
+) -> tuple[Weighted, tuple[int, int]]:
+    """A layer with random weights, scales and zero points, and an activation range."""
     depthwise = kind == "DEPTHWISE_CONV_2D"
     out, pad = [], []
     for size, k, s, d in zip(source[:2], kernel, stride, dilation, strict=True):
@@ -60,13 +60,7 @@ def random_layer(
         output_zero_point=-128 if rng.random() < 0.6 else int(rng.integers(-128, 128)),
     )
     low, high = (-128, 127) if rng.random() < 0.7 else (-100, 90)
-    quant = {
-        "input_offset": -layer.input_zero_point,
-        "output_offset": layer.output_zero_point,
-        "activation_min": low,
-        "activation_max": high,
-    }
-    return layer, quant
+    return layer, (low, high)
 
 
 def activations(rng: np.random.Generator, layer: Weighted) -> np.ndarray:

@@ -51,12 +51,12 @@ DENSITIES = (0.0, 0.02, 0.1, 0.4, 1.0)
 
 def cases_of(layers: Sequence[tuple[Weighted, dict[str, int]]], scratches: Sequence[int]) -> list:
     cases = []
-    for layer, quant in layers:
+    for layer, clamp in layers:
         for name, store in FORMATS.items():
             for scratch in scratches:
                 stored = store(layer, scratch)
                 if stored is not None:
-                    cases.append(Case(layer, name, stored, quant))
+                    cases.append(Case(layer, name, stored, clamp))
     return cases
 
 
@@ -136,12 +136,12 @@ def test_weights_that_break_the_bound_are_not_stored_for_two_pixels() -> None:
 
 def test_scales_that_need_a_left_shift_are_left_to_the_plain_kernels() -> None:
     rng = np.random.default_rng(8)
-    layer, quant = random_layer(rng, (8, 8, 4), 4, density=0.2)
+    layer, clamp = random_layer(rng, (8, 8, 4), 4, density=0.2)
     shift = layer.shift.copy()
     shift[1] = 1
     names = {candidate.format for candidate in candidates(replace(layer, shift=shift))}
     assert names == {"dense", "d8"}
-    cases = cases_of([(replace(layer, shift=shift), quant)], [12 * 1024])
+    cases = cases_of([(replace(layer, shift=shift), clamp)], [12 * 1024])
     check(cases, 9)
 
 
@@ -204,12 +204,12 @@ def test_a_checked_build_never_leaves_a_corrupted_stream(
 ) -> None:
     """Whatever a byte is changed to, the sanitizers find nothing: it is refused or harmless."""
     rng = np.random.default_rng(11)
-    layer, quant = make(rng)
+    layer, clamp = make(rng)
     stored = FORMATS[name](layer, 12 * 1024)
     assert stored is not None
     size = stored.constants["stream"].size
     cases = [
-        Case(layer, name, corrupt_byte(stored, int(place), int(value)), quant)
+        Case(layer, name, corrupt_byte(stored, int(place), int(value)), clamp)
         for place in rng.permutation(size)[:30]
         for value in (0, 255)
     ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 
 import numpy as np
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, reference
 from bridge.compile import compile_graph
@@ -14,7 +16,9 @@ from bridge.compile.formats import bytes_of, d8
 from bridge.compile.host import run_on_host
 from bridge.compile.weighted import read_weighted
 from bridge.encode.streams import D8Stream, unpack_d8
+from bridge.firmware.toolchain import require
 from bridge.graph import read_tflite
+from bridge.paths import tflm_project
 from tests.c.layers import activations, random_layer
 from tests.c.test_kernels import CONVOLUTIONS
 from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm
@@ -95,7 +99,7 @@ def test_it_takes_no_more_bytes_than_d8(network):
 
 def test_a_checked_build_never_leaves_a_corrupted_stream():
     rng = np.random.default_rng(11)
-    layer, quant = random_layer(rng, (8, 8, 6), 5, density=0.1)
+    layer, clamp = random_layer(rng, (8, 8, 6), 5, density=0.1)
     stored = direct(layer)
     stream = stored.constants["stream"]
     cases = []
@@ -105,7 +109,7 @@ def test_a_checked_build_never_leaves_a_corrupted_stream():
             broken[place] = value
             constants = {**stored.constants, "stream": broken}
             changed = dataclasses.replace(stored, constants=constants)
-            cases.append(Case(layer, "direct", changed, quant))
+            cases.append(Case(layer, "direct", changed, clamp))
     x = activations(rng, layer)
     inputs = [np.frombuffer(kernel_input(cases, i, x), np.int8) for i in range(len(cases))]
     program = kernel_program(cases, checked=True, tolerant=True)
@@ -122,10 +126,10 @@ def test_random_layers_agree_with_the_reference():
         for density in (0.0, 0.05, 1.0)
     ]
     # Half of them quantized per tensor: one requantization for all channels, kept once.
-    for index, (layer, quant) in enumerate(layers[::2]):
+    for index, (layer, clamp) in enumerate(layers[::2]):
         same = [np.full_like(a, a[0]) for a in (layer.multiplier, layer.shift)]
-        layers[2 * index] = dataclasses.replace(layer, multiplier=same[0], shift=same[1]), quant
-    cases = [Case(layer, "direct", direct(layer), quant) for layer, quant in layers]
+        layers[2 * index] = dataclasses.replace(layer, multiplier=same[0], shift=same[1]), clamp
+    cases = [Case(layer, "direct", direct(layer), clamp) for layer, clamp in layers]
     assert {case.stored.parameters["apart"] for case in cases} == {0, 1}
     assert {case.constants["multiplier"].size == 1 for case in cases} == {True, False}
     inputs = [activations(rng, case.layer) for case in cases]
@@ -137,3 +141,19 @@ def test_random_layers_agree_with_the_reference():
     for case, x, y in zip(cases, inputs, given, strict=True):
         wanted = reference(case, x).ravel()
         np.testing.assert_array_equal(y[: wanted.size], wanted, err_msg=f"{case.layer}")
+
+
+@pytest.mark.emulated
+def test_the_kernel_is_small_whatever_the_rest_of_the_program_is_built_for(tmp_path):
+    source = tflm_project() / "sparse_nn" / "src" / "snn_sparse_direct_s8.c"
+    flags = ["-mcpu=cortex-m4", "-std=c11", f"-I{source.parents[1] / 'include'}"]
+    sizes = {}
+    for level in ("-Os", "-O3"):
+        out = tmp_path / f"{level}.o"
+        compiler = str(require("arm-none-eabi-gcc"))
+        subprocess.run([compiler, level, *flags, "-c", str(source), "-o", str(out)], check=True)
+        with out.open("rb") as file:
+            sizes[level] = sum(
+                s.data_size for s in ELFFile(file).iter_sections() if s.name.startswith(".text")
+            )
+    assert sizes["-O3"] == sizes["-Os"] < 800

@@ -120,6 +120,19 @@ def test_gains_are_told_for_the_pattern(small, pattern: str) -> None:
     assert keeps(pattern, blocks.masked(kernel, share, pattern).transpose(3, 0, 1, 2), share)
 
 
+def test_a_relu_lets_a_layer_expect_the_fast_requantization() -> None:
+    from bridge.convert.expected import _weighted
+
+    network, shapes = networks()["inverted_residual"]
+    lifted = lift(export(network, shapes))
+    zero_points = {
+        layer.name: _weighted(layer, prune.kernel_of(layer), "cortex-m4").output_zero_point
+        for layer in lifted.model.layers
+        if type(layer).__name__ in ("Conv2D", "Dense")
+    }
+    assert zero_points == {"a.0": 0, "b.0": -128, "c.0": 0, "head": 0}
+
+
 def test_a_layer_without_gain_is_told_too(tmp_path: Path) -> None:
     network, shapes = networks()["inverted_residual"]
     lifted = lift(export(network, shapes))

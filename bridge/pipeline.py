@@ -16,8 +16,8 @@ from bridge.bench.report import BENCH, REPORT, STUDY, render, write_report
 from bridge.bench.row import Row
 from bridge.bundle import Bundle, BundleWriter, digest
 from bridge.convert.options import ConvertOptions, Proof
+from bridge.doctor import versions
 from bridge.errors import ProofError, UnsupportedOperator
-from bridge.firmware.doctor import versions
 from bridge.graph import Graph, read_tflite
 from bridge.graph.model import Array
 from bridge.progress import Progress, Silent
@@ -126,7 +126,7 @@ def _prove_plain_c(
     graph: Graph, model: bytes, samples: StoredSamples, progress: Progress
 ) -> list[Proof]:
     from bridge.compile import compile_graph
-    from bridge.compile.host import run_on_host
+    from bridge.firmware.host import run_on_host
 
     rung = "sparse C on the host = TFLM"
     try:
@@ -146,7 +146,7 @@ def _prove_plain_c(
 
 
 def _first_layer(graph: Graph, model: bytes, sample: list[Array]) -> str:
-    from bridge.compile.locate import first_difference
+    from bridge.firmware.locate import first_difference
     from bridge.convert.tflm import interpreter
 
     engine = interpreter(model, preserve=True)

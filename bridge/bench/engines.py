@@ -27,16 +27,16 @@ from bridge.bench.row import Row
 from bridge.bench.subject import Samples, Subject, subject
 from bridge.bench.table import baseline_of
 from bridge.bundle import Bundle
+from bridge.cores import core as find_core
 from bridge.errors import BridgeError, InputError
 from bridge.progress import Progress, Silent
 
-__all__ = ["CORES", "ENGINES", "Samples", "Subject", "run_bench", "subject"]
+__all__ = ["ENGINES", "Samples", "Subject", "run_bench", "subject"]
 
 ENGINES = (
     "tflm-host", "c-float", "c-dense", "c-sparse", "c-compact",
     "tflm", "tflm-decode", "tflm-sparse",
 )  # fmt: skip
-CORES = ("cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 
 
 def run_bench(
@@ -56,7 +56,7 @@ def run_bench(
     Args:
         bundle: a finished bundle.
         engines: names out of :data:`ENGINES`; all of them where left out.
-        cores: names out of :data:`CORES`.
+        cores: names out of ``bridge.cores.CORES``.
         tflm_root: a built TFLM tree; ``TFLM_ROOT`` in the environment where left out.
         limit: run only the first so many samples.
         timeout: seconds that one emulated run may take.
@@ -70,8 +70,11 @@ def run_bench(
     Raises:
         InputError: an unknown engine or core.
     """
-    _check_names("engine", engines, ENGINES)
-    _check_names("core", cores, CORES)
+    for name in engines:
+        if name not in ENGINES:
+            raise InputError(f"unknown engine {name!r}", hint=f"one of: {', '.join(ENGINES)}")
+    for name in cores:
+        find_core(name)
     if tflm_root is None and os.environ.get("TFLM_ROOT"):
         tflm_root = Path(os.environ["TFLM_ROOT"])
     watch: Progress = progress or Silent()
@@ -89,12 +92,6 @@ def run_bench(
             except (BridgeError, OSError, subprocess.SubprocessError) as error:
                 rows.append(Row(what.name, engine, place, note=str(error)))
     return [_with_baseline(row, rows) for row in rows]
-
-
-def _check_names(kind: str, given: Sequence[str], known: Sequence[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise InputError(f"unknown {kind} {name!r}", hint=f"one of: {', '.join(known)}")
 
 
 def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, limits: Limits) -> Row:

@@ -9,7 +9,8 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from bridge.bench.engines import CORES, ENGINES
+from bridge.bench.engines import ENGINES
+from bridge.cores import CORES
 
 
 def bench(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 from rich.console import Console
 
-from bridge.bench.engines import CORES
+from bridge.cores import CORES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def bench_kernels(
     """
     from bridge.bench.kernel_layers import SHAPES
     from bridge.bench.kernels import SPARSITIES, run_kernel_bench
-    from bridge.emulate.cores import core as known_core
+    from bridge.cores import core as known_core
     from bridge.errors import InputError
 
     for name in core or ():

@@ -10,7 +10,7 @@ def doctor() -> None:
     """Show what is installed, what is missing, and what to do about it."""
     from rich.table import Table
 
-    from bridge.firmware.doctor import checks
+    from bridge.doctor import checks
 
     table = Table(box=None, show_header=False)
     found = checks()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 from rich.console import Console
 
-from bridge.bench.engines import CORES
 from bridge.cli.convert import pairs, shapes
+from bridge.cores import CORES
 
 if TYPE_CHECKING:
     from bridge.explore import Exploration, Measured

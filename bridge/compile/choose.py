@@ -26,9 +26,7 @@ from bridge.compile.dual import dual, dual_dense
 from bridge.compile.formats import COMFORTABLE_SCRATCH, Stored, Weighted, d8, dense
 from bridge.compile.planar import planar, planar_depthwise
 from bridge.compile.pointwise import pointwise
-
-MVE_CORES = frozenset({"cortex-m55"})
-DSP_CORES = frozenset({"cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"})
+from bridge.cores import core as find_core
 
 Format = Callable[[Weighted, int], Stored | None]
 
@@ -63,8 +61,8 @@ NEEDS_MVE = frozenset(
 def made_for(name: str, core: str) -> bool:
     """Whether a format's kernel has fast code for a core; every core can run every format."""
     if name in NEEDS_MVE:
-        return core in MVE_CORES
-    return name not in NEEDS_DSP or core in DSP_CORES
+        return find_core(core).mve
+    return name not in NEEDS_DSP or find_core(core).dsp
 
 
 TIE = 1.02

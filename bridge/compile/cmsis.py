@@ -11,6 +11,7 @@ from collections.abc import Collection
 import numpy as np
 
 from bridge.compile.formats import Stored, Weighted
+from bridge.cores import core as find_core
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.graph.model import Array
 
@@ -43,7 +44,7 @@ def store(layer: Weighted, offered: Collection[str]) -> Stored | None:
     if layer.kind == "DEPTHWISE_CONV_2D":
         return _depthwise(layer)
     # Without sums of the weights MVE adds them up in its inner loop: the convolution takes half.
-    slow = layer.core == "cortex-m55" and SUMS not in offered
+    slow = find_core(layer.core).mve and SUMS not in offered
     # Over several rows TFLM convolves where it can, as that shares weights between rows.
     shares = not layer.one_pixel and layer.source.c % 4 == 0
     if layer.kind == "FULLY_CONNECTED" and not slow and not shares:
@@ -60,7 +61,7 @@ def connected(layer: Weighted, offered: Collection[str]) -> Stored | None:
     if function not in offered:
         return None
     constants = _constants(layer)
-    if layer.core == "cortex-m55" and SUMS in offered:
+    if find_core(layer.core).mve and SUMS in offered:
         if _PER_CHANNEL not in offered:
             return None  # of that age, whose sums leave out the bias or the offset
         try:
@@ -75,7 +76,7 @@ def _depthwise(layer: Weighted) -> Stored | None:
     w = layer.window
     if w.dilation_h != 1 or w.dilation_w != 1:
         return None
-    taps, mve = w.kernel_h * w.kernel_w, layer.core == "cortex-m55"
+    taps, mve = w.kernel_h * w.kernel_w, find_core(layer.core).mve
     # arm_depthwise_conv_s8_opt_get_buffer_size: blocks of 124 channels with MVE.
     size = taps * (4 * 124 if mve else 2 * layer.source.c)
     if mve and layer.source.c == 1:
@@ -93,7 +94,7 @@ def _convolution(layer: Weighted) -> Stored:
         and layer.source.c % 4 == 0
     )
     column = w.kernel_h * w.kernel_w * layer.source.c
-    size = 0 if pointwise else _columns(column, mve=layer.core == "cortex-m55")
+    size = 0 if pointwise else _columns(column, mve=find_core(layer.core).mve)
     return Stored("cmsis_convolve_s8", "arm_convolve_wrapper_s8", _constants(layer), size)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from bridge.compile import arithmetic
-from bridge.compile.choose import DSP_CORES
 from bridge.compile.loops import broadcast
 from bridge.compile.quantization import activation_range, quantization
 from bridge.compile.steps import Step
 from bridge.compile.tables import UNARY, table
 from bridge.compile.target import Target, plain_plan, required
+from bridge.cores import core as find_core
 from bridge.errors import ModelError, UnsupportedOperator
 from bridge.graph import Graph, Operator, Tensor
 from bridge.graph.model import Array
@@ -94,7 +94,7 @@ def _by_table(
     return (
         operator.kind == "ADD"
         and target.engine == "c-sparse"
-        and target.core in DSP_CORES
+        and find_core(target.core).dsp
         and first.data is None
         and second.data is None
         and first.shape == second.shape

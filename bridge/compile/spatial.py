@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from bridge.compile.choose import DSP_CORES
 from bridge.compile.quantization import (
     activation_range,
     quantization,
@@ -15,6 +14,7 @@ from bridge.compile.quantization import (
 )
 from bridge.compile.steps import Step, image, window
 from bridge.compile.target import Target, constant_input, plain_plan, required
+from bridge.cores import core as find_core
 from bridge.errors import ModelError, UnsupportedOperator
 from bridge.graph import Graph, Operator
 
@@ -37,7 +37,7 @@ def pool(graph: Graph, operator: Operator, target: Target) -> Step:
         name = f"cmsis_{name}"
         # arm_avgpool_s8_get_buffer_size: one int32 a channel.
         scratch = 4 * place.c if average else 0
-    elif not average and target.engine == "c-sparse" and target.core in DSP_CORES:
+    elif not average and target.engine == "c-sparse" and find_core(target.core).dsp:
         name = "max_pool_packed_s8"
         function = f"snn_{name}"
     return Step(

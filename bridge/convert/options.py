@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bridge.emulate.cores import core
+from bridge.cores import core
 from bridge.errors import InputError
 
 PATTERNS = ("unstructured", "2:4", "1x4", "4x1", "filter")

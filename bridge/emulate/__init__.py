@@ -1,8 +1,7 @@
 """Real firmware on an emulated core: outputs, exact instruction counts, stack."""
 
-from bridge.emulate.cores import CORES, Core
 from bridge.emulate.plugin import Block, Counts
 from bridge.emulate.run import Run, run
 from bridge.emulate.timing import Cycles, model_cycles
 
-__all__ = ["CORES", "Block", "Core", "Counts", "Cycles", "Run", "model_cycles", "run"]
+__all__ = ["Block", "Counts", "Cycles", "Run", "model_cycles", "run"]

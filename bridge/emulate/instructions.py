@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.firmware.toolchain import require
+from bridge.toolchain import require
 
 # An encoding that objdump doesn't know has no mnemonic: it must still be one instruction here.
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t((?:[0-9a-f]{4} ?){1,2})\s*\t([^\s@]*)\s*([^;@<]*)")

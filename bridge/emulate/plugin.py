@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.errors import BuildError
-from bridge.firmware.toolchain import require
 from bridge.paths import cache_folder, tflm_project
+from bridge.toolchain import require
 
 
 @dataclass(frozen=True)

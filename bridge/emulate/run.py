@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.emulate.cores import core as find_core
+from bridge.cores import core as find_core
+from bridge.elf import symbols
 from bridge.emulate.plugin import Counts, parse_counts, plugin_library
 from bridge.errors import EmulationError
-from bridge.firmware.size import symbols
-from bridge.firmware.toolchain import require
+from bridge.toolchain import require
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bridge.bench.engines import CORES
 from bridge.convert.options import PATTERNS, ConvertOptions
+from bridge.cores import CORES
 from bridge.errors import InputError
 
 UNPRUNED = "none"

@@ -13,8 +13,8 @@ from bridge.compile.program import CProgram
 from bridge.errors import BuildError
 from bridge.firmware.cmsis_nn import CmsisNN, find_cmsis_nn
 from bridge.firmware.size import linked_kernels
-from bridge.firmware.toolchain import require
 from bridge.paths import tflm_project
+from bridge.toolchain import require
 
 _EMPTY_HEADER = """/* A runner without a network: what every firmware costs before one is added. */
 #define MUT_ARENA_BYTES 16

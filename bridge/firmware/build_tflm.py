@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.emulate.cores import core as find_core
+from bridge.cores import core as find_core
 from bridge.emulate.run import Run, run
 from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
 from bridge.firmware.arena import host_arena_bytes

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.errors import BuildError
+from bridge.elf import sections
 
-_SHF_ALLOC = 0x2
 _KERNEL = re.compile(r"arm_(?!none)|snn_(?!layer_mark)|_ZN.*arm_cmsis")
 _APPLICATION = re.compile(r"model\b|model_|main$|mut_|\w+_invoke$|run_c|run_tflm")
 
@@ -42,26 +41,6 @@ class Sizes:
     def flash(self) -> int:
         """Code and weights."""
         return self.code + self.weights
-
-
-def sections(elf: Path) -> dict[str, int]:
-    """The bytes of each section that takes memory on the target.
-
-    Raises:
-        BuildError: the file is no ELF.
-    """
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        with elf.open("rb") as stream:
-            return {
-                section.name: int(section["sh_size"])
-                for section in ELFFile(stream).iter_sections()
-                if section["sh_flags"] & _SHF_ALLOC
-            }
-    except (OSError, ELFError) as error:
-        raise BuildError(f"{elf} is no readable ELF file: {error}") from None
 
 
 def measure(elf: Path, empty: Path) -> Sizes:
@@ -110,19 +89,6 @@ def _code(found: Mapping[str, int]) -> int:
 
 def _static(found: Mapping[str, int]) -> int:
     return found.get(".data", 0) + found.get(".bss", 0)
-
-
-def symbols(elf: Path) -> dict[str, int]:
-    """The address of each defined symbol, Thumb bit cleared."""
-    from elftools.elf.elffile import ELFFile
-
-    with elf.open("rb") as stream:
-        table = ELFFile(stream).get_section_by_name(".symtab")
-        return {
-            symbol.name: int(symbol["st_value"]) & ~1
-            for symbol in table.iter_symbols()
-            if symbol.name and symbol["st_shndx"] != "SHN_UNDEF"
-        }
 
 
 _SUPPORT = re.compile(r"arm_nn_\w+|arm_mem\w+|snn_layer_mark|\w+_(?:scratch|buffer)_size(?:_\w+)?")

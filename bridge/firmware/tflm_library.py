@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 from bridge.errors import ToolchainError
-from bridge.firmware.toolchain import require
 from bridge.paths import tflm_project
+from bridge.toolchain import require
 
 LIBRARY = "libtensorflow-microlite.a"
 """The name that upstream's makefile gives the library."""

@@ -103,9 +103,9 @@ def judged(bundle: Bundle, subject: Subject, network: Any = None) -> dict[str, A
     import numpy as np
 
     from bridge.compile import compile_graph
-    from bridge.compile.host import run_on_host
     from bridge.convert.tflm import quantize_inputs
     from bridge.data import load
+    from bridge.firmware.host import run_on_host
     from bridge.graph import read_tflite
 
     data = load(subject.dataset)

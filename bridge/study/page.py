@@ -61,7 +61,7 @@ class Page:
 
 def write_page(setup: Setup, page: Page) -> Path:
     """Write page, pictures and JSON into the setup's pages folder; the same points, same bytes."""
-    from bridge.firmware.doctor import versions
+    from bridge.doctor import versions
 
     templates = environment("bridge.study")
     templates.filters |= {
@@ -94,7 +94,7 @@ def _percent(value: float, digits: int = 2) -> str:
 
 def tools() -> dict[str, str]:
     """Compiler and emulator, as far as they are installed."""
-    from bridge.firmware.doctor import checks
+    from bridge.doctor import checks
 
     wanted = ("arm-none-eabi-gcc", "qemu-system-arm", "CMSIS-NN")
     return {c.name: c.detail for c in checks() if c.ok and c.name in wanted}

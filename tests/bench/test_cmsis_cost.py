@@ -18,7 +18,7 @@ from bridge.bench.kernel_layers import (
 from bridge.bench.kernels import baseline
 from bridge.bench.kernels import measure as measure_cases
 from bridge.compile.cmsis_cost import FIT, cmsis_cycles
-from bridge.emulate import CORES
+from bridge.cores import CORES
 
 pytestmark = pytest.mark.emulated
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, reference
 from bridge.compile.choose import FORMATS, candidates
 from bridge.compile.formats import Stored, Weighted
-from bridge.compile.host import run_on_host
+from bridge.firmware.host import run_on_host
 from tests.c.layers import activations, random_layer
 
 CONVOLUTIONS = [

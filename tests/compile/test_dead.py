@@ -8,8 +8,8 @@ import pytest
 from bridge.compile import compile_graph
 from bridge.compile.dead import settle_dead_channels
 from bridge.compile.fixed_point import requantize
-from bridge.compile.host import run_on_host
 from bridge.compile.weighted import read_weighted
+from bridge.firmware.host import run_on_host
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, random_inputs, run_tflm
 

@@ -13,12 +13,12 @@ from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, refere
 from bridge.compile import compile_graph
 from bridge.compile.direct import direct
 from bridge.compile.formats import bytes_of, d8
-from bridge.compile.host import run_on_host
 from bridge.compile.weighted import read_weighted
 from bridge.encode.streams import D8Stream, unpack_d8
-from bridge.firmware.toolchain import require
+from bridge.firmware.host import run_on_host
 from bridge.graph import read_tflite
 from bridge.paths import tflm_project
+from bridge.toolchain import require
 from tests.c.layers import activations, random_layer
 from tests.c.test_kernels import CONVOLUTIONS
 from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm

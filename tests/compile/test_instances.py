@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 
 from bridge.compile import compile_graph
-from bridge.compile.host import run_on_host
+from bridge.firmware.host import run_on_host
 from bridge.graph import read_tflite
 from bridge.paths import tflm_project
 from tests.compile.networks import int8_model, random_inputs, residual

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from bridge.compile import compile_graph
-from bridge.compile.host import host_library
-from bridge.firmware.toolchain import require
+from bridge.firmware.host import host_library
 from bridge.graph import read_tflite
 from bridge.paths import tflm_project
+from bridge.toolchain import require
 from tests.compile.networks import int8_model, residual
 
 STRICT = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
@@ -73,8 +73,8 @@ def test_host_library_is_built_once(tmp_path, monkeypatch):
 
 def test_processes_may_build_the_host_library_at_once(tmp_path):
     program = (
-        "from bridge.compile.host import host_library\n"
-        "from bridge.firmware.toolchain import require\n"
+        "from bridge.firmware.host import host_library\n"
+        "from bridge.toolchain import require\n"
         "print(host_library(str(require('gcc')), ('-O0',)))\n"
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}

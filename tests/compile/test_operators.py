@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bridge.compile import compile_graph
-from bridge.compile.host import run_on_host
 from bridge.compile.lower import supported
+from bridge.firmware.host import run_on_host
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, random_inputs, run_tflm
 

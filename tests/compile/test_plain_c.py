@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bridge.compile import compile_graph
-from bridge.compile.host import run_on_host
 from bridge.errors import InputError, UnsupportedOperator
+from bridge.firmware.host import run_on_host
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bridge.compile import ENGINES, compile_graph
-from bridge.compile.host import run_on_host
 from bridge.errors import ModelError, UnsupportedOperator
+from bridge.firmware.host import run_on_host
 from bridge.graph import read_tflite
 from tests.compile import draw, draw_moves
 from tests.compile.flatbuffer import Call, Value, integers, network

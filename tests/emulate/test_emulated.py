@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from bridge.compile import compile_graph
-from bridge.emulate import CORES, run
+from bridge.cores import CORES
+from bridge.elf import symbols
+from bridge.emulate import run
 from bridge.errors import BuildError, EmulationError, InputError, ToolchainError
 from bridge.firmware.build import build_c, build_empty, build_runner, build_traced
-from bridge.firmware.size import measure, symbols
+from bridge.firmware.size import measure
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
 

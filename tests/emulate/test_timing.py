@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from bridge.emulate import CORES
+from bridge.cores import CORES
 from bridge.emulate.instructions import classify, disassemble
 from bridge.emulate.timing import block_cost
 from bridge.emulate.timing_tables import TIMINGS

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 from bridge.compile.registrations import register_layers
-from bridge.emulate import CORES, run
+from bridge.cores import CORES
+from bridge.elf import sections
+from bridge.emulate import run
 from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
 from bridge.firmware.build import build_empty, build_traced
 from bridge.firmware.build_tflm import ARENA_STEP, PREFIX, build_tflm
 from bridge.firmware.resolver import METHODS, resolver_header
-from bridge.firmware.size import measure, sections
+from bridge.firmware.size import measure
 from bridge.firmware.tflm_library import libraries, tflm_version
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm

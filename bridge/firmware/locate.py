@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bridge.compile import compile_graph
-from bridge.compile.host import run_on_host
+from bridge.firmware.host import run_on_host
 from bridge.graph import Graph
 from bridge.graph.model import Array
 

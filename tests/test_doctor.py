@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.firmware.doctor import _distribution, checks
-from bridge.firmware.toolchain import PACKAGES
+from bridge.doctor import _distribution, checks
+from bridge.toolchain import PACKAGES
 
 
 def by_name():

@@ -19,9 +19,9 @@ from bridge.bundle import write_atomic
 from bridge.compile.program import CProgram
 from bridge.errors import BuildError, ModelError
 from bridge.firmware.build import under_test_header
-from bridge.firmware.toolchain import require, version
 from bridge.graph.model import Array
 from bridge.paths import cache_folder, tflm_project
+from bridge.toolchain import require, version
 
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")

@@ -1,4 +1,4 @@
-"""The emulated cores: which QEMU machine runs which Cortex-M."""
+"""The cores: what each Cortex-M can do, and which QEMU machine runs it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class Core:
         tick: instructions in one tick of SysTick under ``-icount shift=0``, where an
             instruction takes 1 ns: the period of the machine's clock in ns.
         ram: bytes of the board's RAM, as its linker script under ``tflm_project/boards`` uses it.
+        dsp: whether it has the DSP extension (two halfwords at once, long multiply-accumulate).
+        mve: whether it has the M-profile vector extension.
         note: what differs from a real part of that core.
     """
 
@@ -24,6 +26,8 @@ class Core:
     machine: str
     tick: float = 40
     ram: int = 4 << 20
+    dsp: bool = True
+    mve: bool = False
     note: str = ""
 
 
@@ -33,14 +37,15 @@ CORES = {
         Core(
             "cortex-m0",
             "mps2-an385",
+            dsp=False,
             note="ARMv6-M code on the M3 machine with unaligned access trapped: QEMU's own M0 "
             "board has 16 kB of RAM",
         ),
-        Core("cortex-m3", "mps2-an385"),
+        Core("cortex-m3", "mps2-an385", dsp=False),
         Core("cortex-m4", "mps2-an386"),
         Core("cortex-m7", "mps2-an500"),
         Core("cortex-m33", "mps2-an505", 50, 2 << 20),
-        Core("cortex-m55", "mps3-an547", 31.25, 2 << 20),
+        Core("cortex-m55", "mps3-an547", 31.25, 2 << 20, mve=True),
     )
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bridge.errors import BridgeError, ToolchainError
 from bridge.firmware.cmsis_nn import find_cmsis_nn
-from bridge.firmware.toolchain import PACKAGES, require, version
+from bridge.toolchain import PACKAGES, require, version
 
 DISTRIBUTIONS = (
     "torch", "tensorflow", "tf_keras", "tensorflow-model-optimization", "onnx", "onnxruntime",
@@ -141,7 +141,7 @@ def _plugin() -> Check:
 
 def _cmsis_nn() -> Check:
     """What ``c-dense`` calls: one for all cores, or another where TFLM_ROOT has a library."""
-    from bridge.emulate.cores import CORES
+    from bridge.cores import CORES
 
     root = os.environ.get("TFLM_ROOT")
     try:

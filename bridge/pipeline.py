@@ -146,8 +146,8 @@ def _prove_plain_c(
 
 
 def _first_layer(graph: Graph, model: bytes, sample: list[Array]) -> str:
-    from bridge.firmware.locate import first_difference
     from bridge.convert.tflm import interpreter
+    from bridge.firmware.locate import first_difference
 
     engine = interpreter(model, preserve=True)
     for position, array in enumerate(sample):

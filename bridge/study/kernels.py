@@ -1,0 +1,122 @@
+"""Kernel against kernel: the tables behind ``docs/kernels.md``.
+
+Every weight format on layers of many shapes, beside dense CMSIS-NN on the same core: modelled
+cycles and exact instructions, bytes, the sparsity from which each format pays, and how far the
+planner's closed-form costs are off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bridge.bench.kernel_layers import SHAPES, LayerShape
+from bridge.bench.kernels import (
+    BASELINE,
+    SPARSITIES,
+    KernelRow,
+    crossover,
+    planner_error,
+    run_kernel_bench,
+)
+from bridge.compile.choose import DENSE, FORMATS
+from bridge.compile.cost import fit_error
+from bridge.study.page import Page, write_page
+from bridge.study.setup import Setup
+
+CORES = ("cortex-m4", "cortex-m33", "cortex-m7", "cortex-m55", "cortex-m3", "cortex-m0")
+SHOWN = (0.9, 0.95)
+
+
+def study(
+    setup: Setup,
+    shapes: Sequence[LayerShape] = SHAPES,
+    sparsities: Sequence[float] = SPARSITIES,
+    cores: Sequence[str] = CORES,
+) -> Path:
+    """Run or take up the study; returns the page."""
+    if setup.quick:
+        shapes, sparsities, cores = shapes[:1], (0.0, *SHOWN), cores[:1]
+    rows = {core: _rows(setup, core, shapes, sparsities) for core in cores}
+    all_rows = [row for found in rows.values() for row in found]
+    facts = {
+        "cores": cores,
+        "baseline": all_rows[0].baseline,
+        "tables": {core: _table(found) for core, found in rows.items()},
+        "shown": SHOWN,
+        "crossings": _crossings(all_rows, cores),
+        "errors": _errors(all_rows, cores),
+    }
+    results = {core: [asdict(row) for row in found] for core, found in rows.items()}
+    return write_page(setup, Page("kernels.md.j2", facts, results={"rows": results}))
+
+
+def _rows(
+    setup: Setup, core: str, shapes: Sequence[LayerShape], sparsities: Sequence[float]
+) -> list[KernelRow]:
+    """One point a layer, so that a stopped run goes on where it was."""
+    found = []
+    for shape in shapes:
+
+        def make(shape: LayerShape = shape) -> dict[str, Any]:
+            rows = run_kernel_bench(core, shapes=(shape,), sparsities=sparsities)
+            return {"rows": [asdict(row) for row in rows]}
+
+        point = setup.store.point(
+            f"{core}-{'-'.join(shape.name.replace('>', 'to').replace('/', 'by').split())}",
+            make,
+            decides=(shape, tuple(sparsities)),
+            progress=setup.progress,
+            again=setup.measure_again,
+        )
+        found += [KernelRow(**row) for row in point["rows"]]
+    return found
+
+
+def _table(rows: Sequence[KernelRow]) -> list[dict[str, Any]]:
+    """For each layer: CMSIS-NN, our best dense kernel, and the fastest sparse one at each share."""
+    table = []
+    for layer in dict.fromkeys(row.layer for row in rows):
+        here = [row for row in rows if row.layer == layer]
+        dense = [row for row in here if row.format in DENSE]
+        best = min(dense, key=lambda row: row.cycles, default=None)
+        sparse = [
+            min(
+                (r for r in here if r.format not in (*DENSE, BASELINE) and r.sparsity == share),
+                key=lambda row: row.cycles,
+                default=None,
+            )
+            for share in SHOWN
+        ]
+        table.append({"layer": layer, "baseline": here[0], "dense": best, "sparse": sparse})
+    return table
+
+
+def _crossings(rows: Sequence[KernelRow], cores: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    """Layer, format, and for each core from which sparsity on it beats every dense kernel."""
+    found = crossover(rows)
+    return [
+        (layer, name, [_share(found, (layer, core, name)) for core in cores])
+        for layer, name in dict.fromkeys((layer, name) for layer, _, name in found)
+    ]
+
+
+def _share(found: Mapping[tuple[str, str, str], float | None], key: tuple[str, str, str]) -> str:
+    if key not in found:
+        return ""
+    share = found[key]
+    return "never" if share is None else f"{share:.0%}".replace("%", " %")
+
+
+def _errors(rows: Sequence[KernelRow], cores: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """By format, for each core: the planner's error where it was fitted, and on these layers."""
+    here = planner_error(rows)
+
+    def cell(core: str, name: str) -> str:
+        fitted, seen = fit_error(name, core), here.get((core, name))
+        known = [f"{e:.1%}".replace("%", " %") for e in (fitted, seen) if e is not None]
+        return ", ".join(known)
+
+    return [(name, [cell(core, name) for core in cores]) for name in FORMATS]

@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""Kernel against kernel on every core: the tables behind docs/kernels.md.
+
+    scripts/reproduce_kernels.py [--quick] [--seed N] [--work FOLDER] [--pages FOLDER]
+                                 [--measure-again]
+
+Every weight format on layers of many shapes and sparsities beside dense CMSIS-NN: cycles,
+instructions, bytes, crossovers, the planner's error. Goes on where it was stopped. Writes
+docs/results/kernels.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bridge.study import kernels
+from bridge.study.setup import run
+
+if __name__ == "__main__":
+    sys.exit(run("kernels", str(__doc__), kernels.study, sys.argv[1:]))

@@ -24,6 +24,7 @@ ENGINES = (
     "tflm", "tflm-decode", "tflm-sparse", "c-dense", "c-sparse", "c-compact", "c-float",
 )  # fmt: skip
 BY_LAYER = ("tflm", "tflm-sparse", "c-dense", "c-sparse")
+ESTIMATED = ("tflm", "c-dense", "c-sparse")
 PROVED = 100
 """Real inputs of each row: outputs of int8 engines equal the interpreter's over all of them."""
 FEW = 4
@@ -98,7 +99,8 @@ def study(
     high = [_high(setup, network, cores, samples) for network in sparse]
     full = [_whole(setup, network, cores) for network in whole]
     facts = {
-        "networks": [n | {"ran": {c: _ran(rows) for c, rows in n["rows"].items()}} for n in lab],
+        "networks": [_shown(network) for network in lab],
+        "estimated": ESTIMATED,
         "layers": [(n["name"], *_layers(n["rows"][cores[0]])) for n in lab[:2]],
         "cores": cores,
         "squares": {c: _squares(lab, c) for c in cores},
@@ -192,6 +194,18 @@ def _whole(setup: Setup, network: Network, cores: Iterable[str]) -> dict[str, An
 def _by_engine(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Rows by engine; a row that did not run is there with its note."""
     return {str(row["engine"]): dict(row) for row in rows}
+
+
+def _shown(network: Mapping[str, Any]) -> dict[str, Any]:
+    """A network with its rows by core and engine, and the estimates by board and engine."""
+    ran = {core: _ran(rows) for core, rows in network["rows"].items()}
+    boards: dict[str, dict[str, Any]] = {}
+    for rows in ran.values():
+        for engine in ESTIMATED:
+            for found in rows.get(engine, {}).get("boards", ()):
+                name = f"{found['board']}, {found['mhz']:g} MHz"
+                boards.setdefault(name, {})[engine] = found
+    return {**network, "ran": ran, "boards": boards}
 
 
 def _ran(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

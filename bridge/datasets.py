@@ -1,6 +1,8 @@
 """The named data sets: one ships inside scikit-learn, the others are looked for on this machine.
 
-Nothing is downloaded. ``BRIDGE_DATA`` names a further folder with the .npz files.
+Nothing is downloaded. Each .npz is looked for in the folder that ``BRIDGE_DATA`` names, in ``data``
+of the user's cache folder (``~/.cache/tflm-bridge``), in the Keras cache (``~/.keras/datasets``),
+and, in a checkout, in ``shared/data`` beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ import io
 import os
 import pickle
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,9 @@ import numpy as np
 
 from bridge.data import Array, Dataset
 from bridge.errors import DataError
+from bridge.paths import cache_folder, checkout
+
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def digits() -> Dataset:
@@ -56,35 +63,47 @@ def interpolation(length: int, size: int) -> Array:
     return matrix
 
 
-def _file(name: str, file: str, keras: str = "") -> Path:
-    """Find a data file: BRIDGE_DATA, ../shared/data beside the project, the Keras cache."""
-    places = [
-        Path(os.environ["BRIDGE_DATA"]) / file if "BRIDGE_DATA" in os.environ else None,
-        Path(__file__).resolve().parents[2] / "shared" / "data" / file,
-        Path.cwd().parent / "shared" / "data" / file,
-        Path.home() / ".keras" / "datasets" / keras if keras else None,
-    ]
-    for place in places:
-        if place is not None and place.is_file():
-            return place
+def _keras_cache() -> Path:
+    return Path.home() / ".keras" / "datasets"
+
+
+def _folders() -> tuple[Path, ...]:
+    """Where a data file may lie, in the order in which it is looked for."""
+    named, root = os.environ.get("BRIDGE_DATA"), checkout()
+    return (
+        *((Path(named),) if named else ()),
+        cache_folder() / "data",
+        _keras_cache(),
+        *((root.parent / "shared" / "data",) if root is not None else ()),
+    )
+
+
+def _file(name: str, file: str, sample: str) -> Path:
+    """Find a data file; ``sample`` says what one is like, for users who make their own."""
+    found = next((f / file for f in _folders() if (f / file).is_file()), None)
+    if found is not None:
+        return found
     raise DataError(
         f"the data set {name} is not on this machine ({file} was looked for)",
-        hint="put it into ../shared/data, or name its folder in BRIDGE_DATA; "
-        "'digits' needs no file",
+        hint=f"put {file} ({', '.join(_ARRAYS)}; samples {sample}) into {cache_folder() / 'data'}, "
+        "or name its folder in BRIDGE_DATA; 'digits' needs no file",
     )
 
 
 def _read(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {k: archive[k] for k in archive.files}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} can't be read as .npz: {error}") from None
+            return {k: archive[k] for k in _ARRAYS}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} can't be read as .npz with {', '.join(_ARRAYS)}: {error}",
+            hint="put a whole copy of the file there",
+        ) from None
 
 
 def mnist() -> Dataset:
     """MNIST, 60,000 + 10,000 digits, 28×28×1 in [0, 1]."""
-    d = _read(_file("mnist", "mnist.npz", "mnist.npz"))
+    d = _read(_file("mnist", "mnist.npz", "uint8 28×28, as tf_keras.datasets.mnist has it"))
     return Dataset(
         "mnist",
         d["x_train"].astype(np.float32)[..., None] / 255.0,
@@ -97,7 +116,7 @@ def mnist() -> Dataset:
 
 def cifar10_subset() -> Dataset:
     """A class-balanced part of CIFAR-10: 15,000 + 5,000 colour images 32×32×3 in [0, 1]."""
-    d = _read(_file("cifar10-subset", "cifar10_subset.npz"))
+    d = _read(_file("cifar10-subset", "cifar10_subset.npz", "uint8 32×32×3"))
     return Dataset(
         "cifar10-subset",
         d["x_train"].astype(np.float32) / 255.0,
@@ -111,7 +130,7 @@ def cifar10_subset() -> Dataset:
 def cifar10() -> Dataset:
     """All of CIFAR-10 as Keras keeps it: 50,000 + 10,000 colour images 32×32×3 in [0, 1]."""
     folder = "cifar-10-batches-py"
-    cache = Path.home() / ".keras" / "datasets"
+    cache = _keras_cache()
     places = (cache / folder, cache / f"{folder}-target" / folder, cache / f"{folder}.tar.gz")
     place = next((p for p in places if p.exists()), None)
     if place is None:
@@ -123,7 +142,10 @@ def cifar10() -> Dataset:
     try:
         batches = [_cifar_batch(place, f"{folder}/{name}") for name in names]
     except (OSError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"{place} can't be read as CIFAR-10: {error}") from None
+        raise DataError(
+            f"{place} can't be read as CIFAR-10: {error}",
+            hint="delete it and let tf_keras.datasets.cifar10.load_data() bring it again",
+        ) from None
     images, labels = (np.concatenate(parts) for parts in zip(*batches[:-1], strict=True))
     return Dataset("cifar10", images, labels, *batches[-1], note="CIFAR-10, Krizhevsky 2009")
 
@@ -156,7 +178,7 @@ def _cifar_batch(place: Path, name: str) -> tuple[Array, Array]:
 
 def har_subset() -> Dataset:
     """A third of UCI HAR: 2,400 + 950 windows of 128 steps × 9 sensor channels, 6 activities."""
-    d = _read(_file("har-subset", "uci_har_subset.npz"))
+    d = _read(_file("har-subset", "uci_har_subset.npz", "float32 128×9"))
     return Dataset(
         "har-subset",
         d["x_train"].astype(np.float32),

@@ -14,8 +14,14 @@ def tflm_project() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "tflm_project"
 
 
+def checkout() -> Path | None:
+    """The project's folder where the package runs out of a checkout; None where installed."""
+    root = _PACKAGE.parent
+    return root if (root / "pyproject.toml").is_file() else None
+
+
 def cache_folder() -> Path:
-    """A per-user folder for what is built once and used again (the counting plugin)."""
+    """A per-user folder for what is built once (the counting plugin) and for data sets."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "tflm-bridge"
 

@@ -3,8 +3,9 @@
 
     scripts/train_zoo.py [NAME | NAME/DATASET ...] [--data FOLDER] [--out FOLDER]
 
-The data sets are looked for in ``../shared/data`` or FOLDER; ``lenet5/digits`` needs none, and
-``resnet8/cifar10`` takes the full set out of the Keras cache, where there is one.
+The data sets are looked for in FOLDER, or where ``tflm-bridge convert`` looks for them (README,
+BRIDGE_DATA); ``lenet5/digits`` needs none, and ``resnet8/cifar10`` takes the full set out of the
+Keras cache, where there is one.
 Same seed, same machine and same PyTorch give the same weights. The test part is looked at once,
 at the end: the last epoch's weights are kept, whatever they score. A checkpoint is replaced only
 when its training is over. On one x86-64 core all of it takes about half an hour.

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from bridge import data
+from bridge import data, datasets
 from bridge.data_user import from_user
 from bridge.errors import DataError, InputError
 
@@ -133,3 +133,26 @@ def test_a_pickle_that_wants_more_than_arrays_is_refused(
     batch.write_bytes(pickle.dumps(pickle.Unpickler, protocol=2))
     with pytest.raises(DataError, match=r"asks for pickle\.Unpickler"):
         data.load("cifar10")
+
+
+@pytest.mark.parametrize("place", ["named", "cache/tflm-bridge/data", ".keras/datasets"])
+def test_a_data_file_is_found_where_the_error_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("BRIDGE_DATA", str(tmp_path / "named"))
+    monkeypatch.setattr(datasets, "checkout", lambda: None)  # as installed from a wheel
+    with pytest.raises(DataError, match=r"uci_har_subset\.npz was looked for") as caught:
+        data.load("har-subset")
+    for word in ("x_train", "128×9", str(tmp_path / "cache"), "BRIDGE_DATA", "digits"):
+        assert word in caught.value.hint
+    (tmp_path / place).mkdir(parents=True)
+    windows, labels = np.zeros((6, 128, 9), np.float32), np.arange(6)
+    file = tmp_path / place / "uci_har_subset.npz"
+    np.savez(file, x_train=windows, y_train=labels, x_test=windows, y_test=labels)
+    assert data.load("har-subset").train_inputs[0].shape == (6, 128, 9)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(DataError, match="can't be read") as caught:
+        data.load("har-subset")
+    assert caught.value.hint

@@ -21,6 +21,8 @@ from typing import Any
 from bridge.errors import BundleError
 
 MANIFEST = "bridge.json"
+MODEL = "model_int8.tflite"
+"""The int8 network's name in every bundle."""
 FORMAT = 1
 
 
@@ -89,6 +91,19 @@ class Bundle:
         with _turn(path):  # another process may have been between its files and its manifest
             return cls(path, _checked(path))
 
+    def model(self) -> bytes:
+        """The int8 network.
+
+        Raises:
+            BundleError: it is gone.
+        """
+        try:
+            return (self.path / MODEL).read_bytes()
+        except OSError:
+            raise BundleError(
+                f"{self.path} holds no {MODEL}", hint=f"convert again, with --out {self.path}"
+            ) from None
+
     def turn(self) -> AbstractContextManager[None]:
         """Keep other processes from recording until several changes are done together."""
         return _turn(self.path)
@@ -99,13 +114,11 @@ class Bundle:
         What other processes have recorded since the bundle was opened stays.
 
         Raises:
-            BundleError: another conversion has taken the bundle's place meanwhile.
+            BundleError: the manifest is gone or damaged, or another conversion has taken the
+                bundle's place meanwhile.
         """
         with self.turn():
-            try:
-                current = json.loads((self.path / MANIFEST).read_text())
-            except (OSError, ValueError):
-                current = {}
+            current = _manifest(self.path)
             if current.get("key") != self.manifest.get("key"):
                 raise BundleError(
                     f"{self.path} is not the bundle any more that was opened; nothing was written",
@@ -137,8 +150,8 @@ def _turn(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _checked(path: Path) -> dict[str, Any]:
-    """The manifest, once every file has the hash that stands in it."""
+def _manifest(path: Path) -> dict[str, Any]:
+    """What ``bridge.json`` holds."""
     try:
         manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
     except OSError:
@@ -148,6 +161,12 @@ def _checked(path: Path) -> dict[str, Any]:
         ) from None
     except ValueError:
         raise BundleError(f"{path / MANIFEST} is damaged", hint="convert again") from None
+    return manifest
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    """The manifest, once every file has the hash that stands in it."""
+    manifest = _manifest(path)
     if manifest.get("format") != FORMAT:
         raise BundleError(
             f"{path} has bundle format {manifest.get('format')}, this version reads {FORMAT}",

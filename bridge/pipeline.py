@@ -14,7 +14,7 @@ import numpy as np
 import bridge
 from bridge.bench.report import BENCH, REPORT, STUDY, render, write_report
 from bridge.bench.row import Row
-from bridge.bundle import Bundle, BundleWriter, digest
+from bridge.bundle import MODEL, Bundle, BundleWriter, digest
 from bridge.convert.options import ConvertOptions, Proof
 from bridge.doctor import versions
 from bridge.errors import ProofError, UnsupportedOperator
@@ -51,7 +51,7 @@ def _convert(options: ConvertOptions, writer: BundleWriter, watch: Progress) -> 
     from bridge.convert import convert as run_stages
 
     result = run_stages(options, writer, watch)
-    model = writer.path("model_int8.tflite").read_bytes()
+    model = writer.path(MODEL).read_bytes()
     name = model_name(options.model)
     graph = read_tflite(model, name=name)
     samples = read_samples(writer.work)
@@ -64,7 +64,7 @@ def _convert(options: ConvertOptions, writer: BundleWriter, watch: Progress) -> 
         tool=f"tflm-bridge {bridge.__version__}",
         seed=options.seed,
         data=options.data or "the zoo's own",
-        options=_plain(options),
+        options=_plain(dataclasses.replace(options, sparsity=options.target)),
         versions=versions(),
         metrics=_plain(result.metrics),
         proofs=[_plain(proof) for proof in proofs],

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bridge.bundle import Bundle, BundleWriter, write_atomic
+from bridge.bundle import MODEL, Bundle, BundleWriter, write_atomic
 from bridge.errors import BundleError
 
 
@@ -144,3 +144,27 @@ def test_nothing_is_recorded_in_another_conversions_bundle(tmp_path):
         opened.add({"bench.json": "[]"})
     assert not (target / "bench.json").exists()
     Bundle.open(target)
+
+
+@pytest.mark.parametrize(("left", "words"), [("{", "is damaged"), (None, "it has no bridge.json")])
+def test_a_manifest_that_cannot_be_read_is_called_so(tmp_path, left, words):
+    writer = BundleWriter(tmp_path / "out", "a")
+    writer.write("model.bin", b"1")
+    bundle = writer.commit()
+    manifest = bundle.path / "bridge.json"
+    manifest.unlink() if left is None else manifest.write_text(left)
+    with pytest.raises(BundleError, match=words) as caught:
+        bundle.add({"bench.json": "[]"})
+    assert caught.value.hint
+    assert not (bundle.path / "bench.json").exists()
+
+
+def test_the_network_of_a_bundle(tmp_path):
+    writer = BundleWriter(tmp_path / "out", "a")
+    writer.write(MODEL, b"TFL3")
+    bundle = writer.commit()
+    assert bundle.model() == b"TFL3"
+    (bundle.path / MODEL).unlink()
+    with pytest.raises(BundleError, match="holds no model_int8") as caught:
+        bundle.model()
+    assert str(bundle.path) in caught.value.hint

@@ -22,14 +22,13 @@ from bridge.errors import BridgeError
 from bridge.graph import Graph, read_tflite
 
 REPORT, BENCH, STUDY = "report.html", "bench.json", "explore.json"
-MODEL = "model_int8.tflite"
 
 
 def write_report(bundle: Bundle) -> Bundle:
     """Draw a bundle's report anew, with the bench and the exploration that it holds."""
     rows = [Row.from_json(values) for values in _stored(bundle.path / BENCH, [])]
     study = _stored(bundle.path / STUDY, None)
-    model = (bundle.path / MODEL).read_bytes()
+    model = bundle.model()
     return bundle.add({REPORT: render(bundle.manifest, rows, model=model, study=study)})
 
 

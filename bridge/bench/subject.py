@@ -87,7 +87,7 @@ def subject(bundle: Bundle, *, limit: int | None = None) -> Subject:
     Raises:
         BundleError: it holds no samples.
     """
-    model = (bundle.path / "model_int8.tflite").read_bytes()
+    model = bundle.model()
     name = str(bundle.manifest.get("model", "model"))
     file = bundle.path / "samples.npz"
     if not file.is_file():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bridge.bundle import Bundle, write_atomic
+from bridge.bundle import MODEL, Bundle, write_atomic
 from bridge.compress.choose import ENCODINGS
 from bridge.compress.model import Compressed, compress_model
 from bridge.compress.prove import prove_equal
@@ -66,7 +66,7 @@ def compress_file(
     """
     watch: Progress = progress or Silent()
     bundle = Bundle.open(source) if source.is_dir() else None
-    file = source / "model_int8.tflite" if bundle is not None else source
+    file = source / MODEL if bundle is not None else source
     try:
         plain = file.read_bytes()
     except OSError as error:

@@ -58,7 +58,7 @@ def compress(
     if any(target.sparsity for target in targets):
         _tell_gains(lifted.model, targets, options, ladder)
     for target in targets:
-        if target.reason and options.sparsity:
+        if target.reason and options.target:
             ladder.note(f"{target.name} stays dense: {target.reason}")
     if options.max_accuracy_drop is None or task is None:
         if options.max_accuracy_drop is not None:
@@ -107,8 +107,8 @@ def _search(
     )
     reference = judged.score(train.predict(lifted.model, judged.test_inputs))
     best: Attempt | None = None
-    low, high = 0.0, options.sparsity
-    tried = options.sparsity
+    low, high = 0.0, options.target
+    tried = options.target
     for step in range(SEARCH_STEPS):
         attempt = _attempt(
             lifted, task, calibration, replace(options, sparsity=tried), bundle, ladder
@@ -122,11 +122,14 @@ def _search(
         )
         if kept:
             best, low = attempt, tried
-            if tried == options.sparsity:
+            if tried == options.target:
                 break
         else:
             high = tried
-        tried = 0.0 if step == SEARCH_STEPS - 2 and best is None else round((low + high) / 2, 3)
+        if tried == 0.0:  # nothing is left to try
+            break
+        last = step == SEARCH_STEPS - 2 and best is None
+        tried = 0.0 if last or options.pattern == "2:4" else round((low + high) / 2, 3)
     if best is None:
         raise ModelError(
             f"no sparsity keeps the {task.metric} within {options.max_accuracy_drop}: even "
@@ -155,7 +158,7 @@ def _attempt(
     ladder: Ladder,
 ) -> Attempt:
     base, targets = pruning_base(lifted, options, ladder, calibration)
-    at, start = f"at-{options.sparsity:g}", resume.basis(lifted.model, task)
+    at, start = f"at-{options.target:g}", resume.basis(lifted.model, task)
     earlier = resume.taken_up(bundle, f"prune-{at}", start)
     if earlier is None:
         pruned = prune_float(base, targets, task, options, ladder)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bridge.bundle import MODEL
 from bridge.convert import check, tflm
 from bridge.convert.operators import check_operators
-from bridge.convert.options import ConvertOptions, ConvertResult, Fidelity, Proof
+from bridge.convert.options import ConvertOptions, ConvertResult, Fidelity, LayerReport, Proof
 from bridge.convert.prove import held
-from bridge.data import Array, Dataset
+from bridge.data import Array
 from bridge.graph import Graph, read_tflite
+from bridge.samples import FILE as SAMPLES
+from bridge.samples import StoredSamples, samples_file
 
 if TYPE_CHECKING:
     from bridge.bundle import BundleWriter
     from bridge.convert.compress import Attempt
     from bridge.convert.lift.lower import Lifted
-    from bridge.convert.run import Ladder
-    from bridge.convert.source import Source
+    from bridge.convert.run import Ladder, Prepared
     from bridge.convert.train import Task
 
 WORK_BUDGET = 2_000_000_000
@@ -28,12 +29,8 @@ WORK_BUDGET = 2_000_000_000
 
 
 def judge(
-    source: Source,
-    data: Dataset | None,
-    task: Task | None,
-    lifted: Lifted,
+    ready: Prepared,
     attempt: Attempt,
-    calibration: Sequence[Array],
     options: ConvertOptions,
     bundle: BundleWriter,
     ladder: Ladder,
@@ -45,12 +42,12 @@ def judge(
     """
     from bridge.convert.fidelity import compare
     from bridge.convert.prune import kernel_of, weighted_layers
-    from bridge.convert.run import layer_reports
 
+    data, task, lifted = ready.data, ready.task, ready.lifted
     pruned, targets = attempt.pruned, attempt.targets
     with ladder.progress.stage("prove the finished file in TFLM"):
         model, fused = finished_file(attempt.model, pruned, lifted)
-        graph = read_tflite(model, name=source.name)
+        graph = read_tflite(model, name=ready.source.name)
         checked = check_operators(graph)
         ladder.prove(Proof("operators TFLM registers", True, 0, 0, "unknown", checked))
         ladder.prove(*check.check_structure(graph, len(lifted.transposes)))
@@ -64,7 +61,7 @@ def judge(
             ladder.proofs.extend(z for z in zeros if z is not worst)
             ladder.prove(worst)
         layers = layer_reports(pruned, targets, shares)
-        floats = _test_inputs(task, calibration, options, sum(r.macs for r in layers))
+        floats = _test_inputs(task, ready.calibration, options, sum(r.macs for r in layers))
         inputs = tflm.quantize_inputs(graph, floats)
         expected = tflm.run(model, inputs)
         for note in check.check_outputs(graph, expected):
@@ -75,16 +72,9 @@ def judge(
     labels = None
     if task is not None and data is not None and task.metric == "accuracy":
         labels = data.y_test[: len(inputs[0])].astype(np.int64)
-    bundle.write("model_int8.tflite", model)
-    n = options.samples
-    bundle.write(
-        "samples.npz",
-        samples_file(
-            [a[:n] for a in inputs],
-            None if labels is None else labels[:n],
-            [a[:n] for a in expected],
-        ),
-    )
+    bundle.write(MODEL, model)
+    samples = StoredSamples(tuple(inputs), labels, tuple(expected))
+    bundle.write(SAMPLES, samples_file(samples.first(options.samples)))
     return ConvertResult(
         metrics, tuple(ladder.proofs), layers, fidelity, tuple(ladder.notes), io_of(graph, lifted)
     )
@@ -199,35 +189,32 @@ def _agreement(
     )
 
 
-def samples_file(inputs: Sequence[Array], labels: Array | None, expected: Sequence[Array]) -> bytes:
-    """``samples.npz``: inputs, labels where there are any, expected outputs.
+def layer_reports(
+    pruned: Any, targets: Sequence[Any], shares: dict[str, float]
+) -> tuple[LayerReport, ...]:
+    """Every weighted layer of the finished network."""
+    from bridge.convert.prune import kernel_of, weighted_layers
 
-    A second input or output is called ``inputs1``, ``expected1`` and so on.
-    """
-    arrays: dict[str, Array] = {}
-    for i, array in enumerate(inputs):
-        arrays["inputs" if i == 0 else f"inputs{i}"] = array
-    for i, array in enumerate(expected):
-        arrays["expected" if i == 0 else f"expected{i}"] = array
-    if labels is not None:
-        arrays["labels"] = labels
-    return npz(arrays)
-
-
-def npz(arrays: dict[str, Array]) -> bytes:
-    """A .npz whose bytes depend on nothing but its arrays (no time of day)."""
-    import zipfile
-
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            part = io.BytesIO()
-            whole = np.ascontiguousarray(array)
-            np.lib.format.write_array(part, whole, allow_pickle=False)  # type: ignore[no-untyped-call]
-            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, part.getvalue())
-    return stream.getvalue()
+    by_name = {t.name: t for t in targets}
+    reports = []
+    for layer in weighted_layers(pruned):
+        kernel = kernel_of(layer)
+        target = by_name[layer.name]
+        places = int(np.prod(layer.output.shape[1:-1], dtype=int)) if kernel.ndim == 4 else 1
+        if type(layer).__name__ == "TransposedConv":
+            places = int(np.prod(layer.input.shape[1:3], dtype=int))
+        reports.append(
+            LayerReport(
+                layer.name,
+                target.kind,
+                int(kernel.size),
+                target.sparsity,
+                shares.get(layer.name, float((kernel == 0).mean())),
+                target.reason,
+                int(kernel.size) * places,
+            )
+        )
+    return tuple(reports)
 
 
 def io_of(graph: Graph, lifted: Lifted | None) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bridge.cores import core
+from bridge.data import LAYOUTS
 from bridge.errors import InputError
 
 PATTERNS = ("unstructured", "2:4", "1x4", "4x1", "filter")
 SCHEDULES = ("polynomial", "constant")
+QUANTIZATIONS = ("ptq", "qat")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class ConvertOptions:
         network_layout: what the network's inputs look like, PyTorch's ``channels-first`` or
             ``channels-last``.
         sparsity: share of zeros to reach in every pruned weight tensor, 0 … 0.99; 0 prunes
-            nothing.
+            nothing. None: 0.9, or the 0.5 that the pattern 2:4 always has.
         layer_sparsity: other shares for single layers, by the layer's name in the network;
             0 leaves a layer dense. A named layer is pruned even if the defaults leave it out.
         prune_all: also prune the first, the last and depthwise layers, which are left out by
@@ -65,7 +67,7 @@ class ConvertOptions:
     input_shapes: tuple[tuple[int, ...], ...] | None = None
     layout: str | None = None
     network_layout: str = "channels-first"
-    sparsity: float = 0.9
+    sparsity: float | None = None
     layer_sparsity: Mapping[str, float] = field(default_factory=dict)
     prune_all: bool = False
     pattern: str = "unstructured"
@@ -84,7 +86,7 @@ class ConvertOptions:
     onnx2tf: bool = True
 
     def __post_init__(self) -> None:
-        shares = {"--sparsity": self.sparsity, **self.layer_sparsity}
+        shares = {"--sparsity": self.target, **self.layer_sparsity}
         for name, share in shares.items():
             if not 0.0 <= share <= 0.99:
                 raise InputError(
@@ -94,9 +96,9 @@ class ConvertOptions:
         for name, value, known in (
             ("pattern", self.pattern, PATTERNS),
             ("schedule", self.schedule, SCHEDULES),
-            ("quantization", self.quantize, ("ptq", "qat")),
-            ("network layout", self.network_layout, ("channels-first", "channels-last")),
-            ("layout", self.layout, (None, "channels-first", "channels-last")),
+            ("quantization", self.quantize, QUANTIZATIONS),
+            ("network layout", self.network_layout, LAYOUTS),
+            ("layout", self.layout, (None, *LAYOUTS)),
         ):
             if value not in known:
                 raise InputError(
@@ -111,10 +113,10 @@ class ConvertOptions:
                 f"{self.clusters} clusters are not within 3 … 256",
                 hint="16 give codes of about five bits a weight; 0 leaves the values free",
             )
-        if self.pattern == "2:4" and self.sparsity not in (0.0, 0.5, 0.9):
+        if self.pattern == "2:4" and self.sparsity not in (None, 0.0, 0.5):
             raise InputError(
                 f"the pattern 2:4 always has sparsity 0.5, not {self.sparsity}",
-                hint="leave --sparsity out",
+                hint="leave --sparsity out, or choose another pattern",
             )
         core(self.core)
         if self.max_accuracy_drop is not None and not 0 <= self.max_accuracy_drop < 1:
@@ -125,8 +127,10 @@ class ConvertOptions:
 
     @property
     def target(self) -> float:
-        """The sparsity that the pattern allows: 2:4 is always 0.5."""
-        return min(self.sparsity, 0.5) if self.pattern == "2:4" else self.sparsity
+        """The sparsity to reach: the one asked for, or the pattern's own."""
+        if self.sparsity is not None:
+            return self.sparsity
+        return 0.5 if self.pattern == "2:4" else 0.9
 
 
 @dataclass(frozen=True)

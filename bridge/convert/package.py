@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bridge.bundle import MODEL
 from bridge.convert import check, tflm
-from bridge.convert.judge import io_of, samples_file
+from bridge.convert.judge import io_of
 from bridge.convert.operators import check_operators
 from bridge.convert.options import ConvertOptions, ConvertResult, LayerReport, Proof
 from bridge.data import Array, Dataset
 from bridge.errors import DataError, ModelError
 from bridge.graph import Graph, read_tflite
+from bridge.samples import FILE as SAMPLES
+from bridge.samples import StoredSamples, samples_file
 
 if TYPE_CHECKING:
     from bridge.bundle import BundleWriter
@@ -52,16 +55,9 @@ def package(
         labels = data.y_test[: len(inputs[0])].astype(np.int64)
         right = expected[0].reshape(len(labels), -1).argmax(1) == labels
         metrics = {"metric": "accuracy", "samples": len(labels), "int8": float(right.mean())}
-    bundle.write("model_int8.tflite", source.network)
-    n = options.samples
-    bundle.write(
-        "samples.npz",
-        samples_file(
-            [a[:n] for a in inputs],
-            None if labels is None else labels[:n],
-            [a[:n] for a in expected],
-        ),
-    )
+    bundle.write(MODEL, source.network)
+    samples = StoredSamples(tuple(inputs), labels, tuple(expected))
+    bundle.write(SAMPLES, samples_file(samples.first(options.samples)))
     for note in notes:
         progress.note(note)
     layers = tuple(

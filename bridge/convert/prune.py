@@ -74,7 +74,7 @@ def choose(model: Any, options: ConvertOptions) -> list[Target]:
         reason = ""
         if own is not None:
             share, reason = own, "left out by request" if own == 0 else ""
-        elif options.sparsity == 0:
+        elif options.target == 0:
             reason = "nothing is to be pruned"
         elif options.prune_all:
             reason = ""

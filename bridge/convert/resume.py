@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bridge.bundle import digest, write_atomic
-from bridge.convert.judge import npz
 from bridge.convert.lift.builder import Array
 from bridge.convert.prune import fresh_copy
+from bridge.samples import npz
 
 if TYPE_CHECKING:
     from bridge.bundle import BundleWriter
@@ -41,7 +41,7 @@ def keep(bundle: BundleWriter, stage: str, arrays: Mapping[str, Array], start: s
     Args:
         start: the :func:`basis` that they were made from.
     """
-    content = npz(dict(arrays))
+    content = npz(arrays)
     write_atomic(bundle.path(_file(stage)), content)
     bundle.finish_stage(stage, arrays=digest(content), start=start)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bridge.convert.options import ConvertOptions, ConvertResult, LayerReport, Proof
+from bridge.convert.options import ConvertOptions, ConvertResult, Proof
 from bridge.data import Array, Dataset, load
 from bridge.errors import DataError
 
@@ -57,7 +57,6 @@ class Prepared:
         data: the data set, if any was named.
         onnx: the exported network.
         lifted: the float Keras network, proved equal.
-        proof_inputs: what the proofs ran on, in the network's layout.
         task: what to train for and judge by; None without data.
         calibration: inputs for the int8 ranges, in the Keras layout.
     """
@@ -66,7 +65,6 @@ class Prepared:
     data: Dataset | None
     onnx: bytes
     lifted: Lifted
-    proof_inputs: list[Array]
     task: Task | None
     calibration: list[Array]
 
@@ -93,9 +91,8 @@ def convert(options: ConvertOptions, bundle: BundleWriter, progress: Progress) -
         return package(source, data, options, bundle, progress)
     ready = prepare(source, data, options, ladder)
     bundle.write("model.onnx", ready.onnx)
-    lifted, task, calibration = ready.lifted, ready.task, ready.calibration
-    attempt = compress(lifted, task, calibration, options, bundle, ladder)
-    result = judge(source, data, task, lifted, attempt, calibration, options, bundle, ladder)
+    attempt = compress(ready.lifted, ready.task, ready.calibration, options, bundle, ladder)
+    result = judge(ready, attempt, options, bundle, ladder)
     resume.forget(bundle)
     return result
 
@@ -136,7 +133,7 @@ def prepare(
     else:
         ladder.note("without --data the int8 ranges come from random inputs: for a trial only")
     onnx = onnx_model.SerializeToString()
-    return Prepared(source, data, onnx, lifted, inputs, task, calibration)
+    return Prepared(source, data, onnx, lifted, task, calibration)
 
 
 def _data(options: ConvertOptions, source: Source) -> Dataset | None:
@@ -227,31 +224,3 @@ def _lift(
                 told = run_onnx(onnx_model, inputs)
                 ladder.prove(testify(onnx_model, inputs, told, "ONNX Runtime"))
     return lifted
-
-
-def layer_reports(
-    pruned: Any, targets: Sequence[Any], shares: dict[str, float]
-) -> tuple[LayerReport, ...]:
-    """Every weighted layer of the finished network."""
-    from bridge.convert.prune import kernel_of, weighted_layers
-
-    by_name = {t.name: t for t in targets}
-    reports = []
-    for layer in weighted_layers(pruned):
-        kernel = kernel_of(layer)
-        target = by_name[layer.name]
-        places = int(np.prod(layer.output.shape[1:-1], dtype=int)) if kernel.ndim == 4 else 1
-        if type(layer).__name__ == "TransposedConv":
-            places = int(np.prod(layer.input.shape[1:3], dtype=int))
-        reports.append(
-            LayerReport(
-                layer.name,
-                target.kind,
-                int(kernel.size),
-                target.sparsity,
-                shares.get(layer.name, float((kernel == 0).mean())),
-                target.reason,
-                int(kernel.size) * places,
-            )
-        )
-    return tuple(reports)

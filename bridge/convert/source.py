@@ -32,7 +32,6 @@ class Source:
             data must tell.
         data: the data set that belongs to it, or None.
         trained: whether its weights come from a checkpoint or file.
-        train_path: where a checkpoint of the zoo should be; None for others.
     """
 
     name: str

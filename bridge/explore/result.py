@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from bridge.bundle import Bundle, write_atomic
+from bridge.bundle import MODEL, Bundle, write_atomic
 from bridge.convert.options import ConvertOptions
 from bridge.errors import InputError, ProofError
 from bridge.explore.front import Measured
@@ -135,7 +135,7 @@ def build(
 
     point = measured.point
     bundle = convert(point.options(settings.base), out, progress=progress)
-    made = bundle.manifest["files"]["model_int8.tflite"]
+    made = bundle.manifest["files"][MODEL]
     if made != measured.model:
         raise ProofError(
             "built = measured",

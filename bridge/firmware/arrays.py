@@ -99,10 +99,11 @@ def package_arrays(
     }
 
 
-TFLM_ARENA = (
-    "what TFLite Micro needs on a 64-bit host, found by search, and a bound of CMSIS-NN's scratch "
-    "memory; interpreter.arena_used_bytes() tells on the target how much is used"
+ARENA_NOTE = (
+    "what TFLite Micro needs{asked} on a 64-bit host, found by search, {ours}and a bound of "
+    "CMSIS-NN's scratch memory; interpreter.arena_used_bytes() tells on the target how much is used"
 )
+TFLM_ARENA = ARENA_NOTE.format(asked="", ours="")
 """How ``target_arena_bytes`` finds its number, for a comment."""
 
 

@@ -12,7 +12,7 @@ from bridge.compile.registrations import register_layers
 from bridge.compress.bundle import FILE as COMPRESSED
 from bridge.errors import BundleError
 from bridge.firmware.arena import cmsis_nn_bytes, host_arena_bytes, target_arena_bytes
-from bridge.firmware.arrays import TFLM_ARENA, model_data, package_arrays, vector_files
+from bridge.firmware.arrays import ARENA_NOTE, TFLM_ARENA, model_data, package_arrays, vector_files
 from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.graph import Graph, read_tflite
 from bridge.graph.model import Array
@@ -92,13 +92,7 @@ def model_files(bundle: Bundle, prefix: str, engine: str, *, core: str) -> Model
     """
     few = read_samples(bundle.path).first(VECTORS)
     what = _Subject(bundle, prefix, engine, core, few.inputs, few.expected)
-    name = COMPRESSED if engine == "tflm-decode" else "model_int8.tflite"
-    try:
-        model = (bundle.path / name).read_bytes()
-    except OSError:
-        raise BundleError(
-            f"{bundle.path} holds no {name}", hint=f"make it: tflm-bridge compress {bundle.path}"
-        ) from None
+    model = _compressed(bundle) if engine == "tflm-decode" else bundle.model()
     graph = read_tflite(model, name=prefix)
     made = _MAKERS[engine](what, graph, model)
     sources = {**made.sources, **_runner(graph, prefix, engine, made)}
@@ -107,6 +101,16 @@ def model_files(bundle: Bundle, prefix: str, engine: str, *, core: str) -> Model
     title = f"{bundle.manifest.get('model', prefix)}, int8, {_TITLES[engine]}"
     facts = {"engine": f"`{engine}`", **made.facts, **_ports(graph)}
     return ModelFiles(prefix, engine, title, files, made.kernels, facts)
+
+
+def _compressed(bundle: Bundle) -> bytes:
+    try:
+        return (bundle.path / COMPRESSED).read_bytes()
+    except OSError:
+        raise BundleError(
+            f"{bundle.path} holds no {COMPRESSED}",
+            hint=f"make it: tflm-bridge compress {bundle.path}",
+        ) from None
 
 
 _EXAMPLE = "example.c"
@@ -156,8 +160,9 @@ def _tflm_sparse(what: _Subject, graph: Graph, model: bytes) -> _Made:
     rest = tuple(operator for operator in graph.operators if operator.name not in ours)
     others = cmsis_nn_bytes(replace(graph, operators=rest))
     arena = host_arena_bytes(model) + others + _aligned(found.scratch_bytes) + 32 * len(ours)
-    note = TFLM_ARENA.replace("needs", "needs for the network with all its weights").replace(
-        "and a bound", f"{found.scratch_bytes} bytes of scratch for our kernels, and a bound"
+    note = ARENA_NOTE.format(
+        asked=" for the network with all its weights",
+        ours=f"{found.scratch_bytes} bytes of scratch for our kernels, ",
     )
     sources = {
         **model_data(found.model, what.prefix),

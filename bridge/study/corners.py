@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.bundle import Bundle, BundleWriter, digest
+from bridge.bundle import MODEL, Bundle, BundleWriter, digest
 from bridge.graph.model import Array
 from bridge.study.chain import weighted
 from bridge.study.coding import CODINGS, clustered_network, clustered_tflite, float_bytes
@@ -211,7 +211,7 @@ def _coded(setup: Setup, subject: Subject, converted: Converted, coding: str) ->
         from bridge.convert.tflm import run
         from bridge.firmware.arena import host_arena_bytes
 
-        model = (converted.bundle / "model_int8.tflite").read_bytes()
+        model = Bundle.open(converted.bundle).model()
         with np.load(converted.bundle / "samples.npz") as stored:
             arrays = {name: stored[name] for name in stored.files}
         if coding == "lut":
@@ -246,10 +246,10 @@ def _coded(setup: Setup, subject: Subject, converted: Converted, coding: str) ->
 
 
 def _write(folder: Path, model: bytes, arrays: dict[str, Any], name: str) -> Bundle:
-    from bridge.convert.judge import npz
+    from bridge.samples import npz
 
     writer = BundleWriter(folder, digest(model))
     writer.manifest["model"] = name
-    writer.write("model_int8.tflite", model)
+    writer.write(MODEL, model)
     writer.write("samples.npz", npz(arrays))
     return writer.commit()

@@ -78,7 +78,7 @@ def convert_network(
         bundle = convert(options, folder, progress=setup.progress)
         return {
             **judged(bundle, subject, pruned.network),
-            "tflite": len((bundle.path / "model_int8.tflite").read_bytes()),
+            "tflite": len(bundle.model()),
         }
 
     facts = setup.store.point(
@@ -111,7 +111,7 @@ def judged(bundle: Bundle, subject: Subject, network: Any = None) -> dict[str, A
     data = load(subject.dataset)
     labels = data.y_test[: subject.samples]
     count = len(labels)
-    graph = read_tflite((bundle.path / "model_int8.tflite").read_bytes())
+    graph = read_tflite(bundle.model())
     inputs = quantize_inputs(graph, [data.test_inputs[0][:count]])[0].reshape(count, -1)
     outputs = run_on_host(compile_graph(graph, engine="c-compact"), inputs)
     with np.load(bundle.path / "samples.npz") as stored:

@@ -300,7 +300,8 @@ def test_search_finds_the_highest_sparsity_that_keeps_accuracy(small, tmp_path: 
     assert zeros >= max(kept)
 
 
-def test_search_says_when_int8_alone_loses_too_much(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pattern", ["unstructured", "2:4"])
+def test_search_says_when_int8_alone_loses_too_much(tmp_path: Path, pattern: str) -> None:
     """One input a thousand times larger than the others: int8 can't hold both."""
     torch.manual_seed(0)
     network = nn.Linear(6, 2).eval()
@@ -314,7 +315,11 @@ def test_search_says_when_int8_alone_loses_too_much(tmp_path: Path) -> None:
     lifted = lift(export(network, [(6,)]))
     dataset = data.Dataset("far", x, labels, x[:50], labels[:50])
     task = train.task_of(lifted, dataset, "channels-first", None)
-    options = ConvertOptions("x", epochs=0, quantize="ptq", max_accuracy_drop=0.05)
+    options = ConvertOptions("x", epochs=0, quantize="ptq", max_accuracy_drop=0.05, pattern=pattern)
+    words, bundle = ladder(), BundleWriter(tmp_path / "o", "k")
     with pytest.raises(ModelError, match=r"no sparsity keeps the accuracy within 0\.05") as caught:
-        compress(lifted, task, task.inputs, options, BundleWriter(tmp_path / "o", "k"), ladder())
+        compress(lifted, task, task.inputs, options, bundle, words)
     assert "--epochs" in caught.value.hint
+    tried = [note.split()[1] for note in words.notes if "held-out" in note]
+    assert (tried[0], tried[-1]) == ("0.500:" if pattern == "2:4" else "0.900:", "0.000:")
+    assert pattern != "2:4" or len(tried) == 2  # the pattern leaves nothing between

@@ -159,6 +159,8 @@ def test_unusable_data(net: Path, name: str) -> None:
     "change",
     [
         {"sparsity": 1.0},
+        {"pattern": "2:4", "sparsity": 0.9},
+        {"pattern": "2:4", "sparsity": 0.8},
         {"sparsity": -0.1},
         {"pattern": "3:4"},
         {"quantize": "int4"},
@@ -168,8 +170,9 @@ def test_unusable_data(net: Path, name: str) -> None:
     ],
 )
 def test_wrong_options(change: Any) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         ConvertOptions("lenet5", **change)
+    assert caught.value.hint
 
 
 class Recurrent(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,11 @@ from pathlib import Path
 import pytest
 
 import bridge
+from bridge.compress import ENCODINGS
+from bridge.convert.options import PATTERNS, QUANTIZATIONS, SCHEDULES
+from bridge.cores import CORES
+from bridge.data import LAYOUTS
+from bridge.package import ENGINES, TARGETS
 
 HERE = Path(__file__).resolve().parent.parent
 
@@ -31,6 +37,42 @@ def test_version_and_help():
         result = tflm_bridge(command, "--help")
         assert result.returncode == 0
         assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("convert", (*PATTERNS, *SCHEDULES, *QUANTIZATIONS, *LAYOUTS, *CORES)),
+        ("export", (*TARGETS, *ENGINES, *CORES)),
+        ("compress", ENCODINGS),
+    ],
+)
+def test_help_is_readable_on_a_narrow_terminal(command, names):
+    shown = tflm_bridge(command, "--help", COLUMNS="80").stdout
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert not re.findall(r"--?[\w-]+…", shown), "an option's name is cut"
+    for name in names:  # whole, on one line
+        assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", shown), name
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "known"),
+    [
+        (("convert", "nothing", "--out", "{tmp}/o"), "--pattern", PATTERNS),
+        (("convert", "nothing", "--out", "{tmp}/o"), "--layout", LAYOUTS),
+        (("export", "{tmp}", "--into", "{tmp}/o"), "--to", TARGETS),
+        (("export", "{tmp}", "--to", "plain", "--into", "{tmp}/o"), "--engine", ENGINES),
+        (("compress", "{tmp}"), "--encoding", ENCODINGS),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(command, option, known, tmp_path):
+    arguments = [argument.format(tmp=tmp_path) for argument in command]
+    result = tflm_bridge(*arguments, option, "other")
+    assert result.returncode == 2
+    assert f"'{option}': 'other' is not one of {', '.join(known)}" in result.stderr
+    result = tflm_bridge(*arguments, option, known[-1])
+    assert "is not one of" not in result.stderr
+    assert "error:" in result.stderr, "it came as far as looking for the network"
 
 
 def test_importing_the_command_line_is_light():

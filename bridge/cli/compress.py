@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 
+from bridge.cli.choices import choice
+from bridge.compress import ENCODINGS
+from bridge.compress.choose import NONE
+
 if TYPE_CHECKING:
     from bridge.compress.bundle import CompressedFile
-
-
-class Encoding(str, Enum):
-    """How weights may be stored."""
-
-    bitmask = "bitmask"
-    huffman = "huffman"
-    lut = "lut"
-    none = "none"
 
 
 def compress(
@@ -32,10 +26,8 @@ def compress(
         Optional[Path], typer.Option(help="Where to write; left out: beside it, or in the bundle.")
     ] = None,
     encodings: Annotated[
-        Optional[list[Encoding]],
-        typer.Option(
-            "--encoding", help="Allow only this encoding; repeat for more. All by choice."
-        ),
+        Optional[list[str]],
+        choice((*ENCODINGS, NONE), "--encoding", help="Allow only this encoding; repeat for more."),
     ] = None,
     ram: Annotated[
         Optional[int],
@@ -47,11 +39,10 @@ def compress(
 ) -> None:
     """Store weights through TFLM's DECODE operator: the smallest encoding for each tensor."""
     from bridge.bundle import write_atomic
-    from bridge.compress import ENCODINGS
     from bridge.compress.bundle import compress_file
     from bridge.console import Terminal
 
-    chosen = ENCODINGS if not encodings else tuple(e.value for e in encodings if e.value != "none")
+    chosen = ENCODINGS if not encodings else tuple(e for e in encodings if e != NONE)
     done = compress_file(source, out, encodings=chosen, ram=ram, progress=Terminal())
     _print(done)
     if json_file is not None:

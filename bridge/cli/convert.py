@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 
+from bridge.cli.choices import choice
+from bridge.convert.options import PATTERNS, QUANTIZATIONS, SCHEDULES
+from bridge.cores import CORES
+from bridge.data import LAYOUTS
 from bridge.errors import InputError
 
+_EXAMPLES = {"--arg": "classes=6", "--layer-sparsity": "fc1=0.8"}
 _NETWORK, _DATA, _COMPRESSION = "Network", "Data", "Compression"
-
-
-class Pattern(str, Enum):
-    """Which weights may become zero together."""
-
-    unstructured = "unstructured"
-    two_of_four = "2:4"
-    one_by_four = "1x4"
-    four_by_one = "4x1"
-    filter = "filter"
-
-
-class Schedule(str, Enum):
-    """How sparsity rises while fine-tuning."""
-
-    polynomial = "polynomial"
-    constant = "constant"
-
-
-class Quantize(str, Enum):
-    """How int8 is reached."""
-
-    ptq = "ptq"
-    qat = "qat"
 
 
 def convert(
@@ -74,25 +54,20 @@ def convert(
     ] = None,
     layout: Annotated[
         Optional[str],
-        typer.Option(
-            rich_help_panel=_DATA,
-            help="Layout of your own data: channels-first (PyTorch's) or channels-last.",
-        ),
+        choice(LAYOUTS, rich_help_panel=_DATA, help="Layout of your own data, never guessed."),
     ] = None,
     network_layout: Annotated[
         str,
-        typer.Option(
-            rich_help_panel=_NETWORK,
-            help="Layout the network takes: channels-first or channels-last.",
-        ),
+        choice(LAYOUTS, rich_help_panel=_NETWORK, help="Layout that the network takes."),
     ] = "channels-first",
     sparsity: Annotated[
-        float,
+        Optional[float],
         typer.Option(
             rich_help_panel=_COMPRESSION,
-            help="Share of zeros in every pruned weight tensor; 0 prunes nothing.",
+            help="Share of zeros in every pruned weight tensor; 0 prunes nothing. "
+            "0.9 where left out, and always 0.5 in the pattern 2:4.",
         ),
-    ] = 0.9,
+    ] = None,
     layer_sparsity: Annotated[
         Optional[list[str]],
         typer.Option(
@@ -102,25 +77,30 @@ def convert(
     prune_all: Annotated[
         bool,
         typer.Option(
-            rich_help_panel=_COMPRESSION, help="Prune first, last and depthwise layers too."
+            "--prune-all",
+            rich_help_panel=_COMPRESSION,
+            help="Prune first, last and depthwise layers too.",
         ),
     ] = False,
     pattern: Annotated[
-        Pattern, typer.Option(rich_help_panel=_COMPRESSION, help="Which weights go together.")
-    ] = (Pattern.unstructured),
+        str, choice(PATTERNS, rich_help_panel=_COMPRESSION, help="Which weights go together.")
+    ] = "unstructured",
     schedule: Annotated[
-        Schedule,
-        typer.Option(
+        str,
+        choice(
+            SCHEDULES,
             rich_help_panel=_COMPRESSION,
             help="Sparsity rises to its target, or is there from the start.",
         ),
-    ] = Schedule.polynomial,
+    ] = "polynomial",
     quantize: Annotated[
-        Quantize,
-        typer.Option(
-            rich_help_panel=_COMPRESSION, help="Quantization-aware training, or after training."
+        str,
+        choice(
+            QUANTIZATIONS,
+            rich_help_panel=_COMPRESSION,
+            help="Quantize after training, or train quantized.",
         ),
-    ] = Quantize.qat,
+    ] = "qat",
     clusters: Annotated[
         int,
         typer.Option(
@@ -147,13 +127,19 @@ def convert(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     core: Annotated[
         str,
-        typer.Option(
-            rich_help_panel=_COMPRESSION, help="Core whose costs are told before fine-tuning."
+        choice(
+            CORES,
+            rich_help_panel=_COMPRESSION,
+            help="Core whose costs are told before fine-tuning.",
         ),
     ] = "cortex-m4",
     allow_pickle: Annotated[
         bool,
-        typer.Option(rich_help_panel=_NETWORK, help="Load a pickled module; it can run any code."),
+        typer.Option(
+            "--allow-pickle",
+            rich_help_panel=_NETWORK,
+            help="Load a pickled module; it can run any code.",
+        ),
     ] = False,
     witness: Annotated[
         bool,
@@ -178,9 +164,9 @@ def convert(
         sparsity=sparsity,
         layer_sparsity=pairs(layer_sparsity or [], "--layer-sparsity"),
         prune_all=prune_all,
-        pattern=pattern.value,
-        schedule=schedule.value,
-        quantize=quantize.value,
+        pattern=pattern,
+        schedule=schedule,
+        quantize=quantize,
         clusters=clusters,
         epochs=epochs,
         learning_rate=learning_rate,
@@ -202,7 +188,10 @@ def pairs(given: list[str], option: str) -> dict[str, Any]:
     for text in given:
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise InputError(f"{option} {text!r} is not name=value")
+            raise InputError(
+                f"{option} {text!r} is not name=value",
+                hint=f"for example {option} {_EXAMPLES[option]}",
+            )
         try:
             pairs[name] = json.loads(value)
         except ValueError:
@@ -217,7 +206,10 @@ def shapes(given: list[str] | None) -> tuple[tuple[int, ...], ...] | None:
     try:
         return tuple(tuple(int(part) for part in text.split("x")) for text in given)
     except ValueError:
-        raise InputError(f"--input-shape {given[-1]!r} is not like 3x96x96") from None
+        raise InputError(
+            f"--input-shape {' '.join(given)!r} is not like 3x96x96",
+            hint="give sizes joined by x, without the batch; repeat the option for more inputs",
+        ) from None
 
 
 def _fidelity(layers: Any) -> Any:

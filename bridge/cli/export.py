@@ -2,50 +2,35 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-
-class Target(str, Enum):
-    """Build systems."""
-
-    plain = "plain"
-    arduino = "arduino"
-    platformio = "platformio"
-    zephyr = "zephyr"
-    esp_idf = "esp-idf"
-    cmsis_pack = "cmsis-pack"
-
-
-class Engine(str, Enum):
-    """What runs the network, as bench names it."""
-
-    tflm = "tflm"
-    tflm_decode = "tflm-decode"
-    tflm_sparse = "tflm-sparse"
-    c_sparse = "c-sparse"
-    c_compact = "c-compact"
+from bridge.cli.choices import choice
+from bridge.cores import CORES
+from bridge.package import ENGINES, TARGETS
 
 
 def export(
     bundle: Annotated[Path, typer.Argument(metavar="DIR", help="A bundle made by convert.")],
-    to: Annotated[Target, typer.Option(help="The build system.")],
+    to: Annotated[str, choice(TARGETS, help="The build system.")],
     into: Annotated[Path, typer.Option(help="The package's folder; yours stays yours in it.")],
     engine: Annotated[
-        Optional[Engine],
-        typer.Option(
+        Optional[str],
+        choice(
+            ENGINES,
             help="TFLite Micro with the plain file, the compressed one, or our sparse kernels; "
-            "or plain C: c-sparse (the choice for plain; tflm for all others), or c-compact."
+            "or plain C. Left out: c-sparse for plain, tflm for all others.",
         ),
     ] = None,
     prefix: Annotated[
         Optional[str], typer.Option(help="What C names start with; the network's name.")
     ] = None,
     name: Annotated[Optional[str], typer.Option(help="The package's name; the prefix.")] = None,
-    core: Annotated[str, typer.Option(help="Whose formats the sparse kernels take.")] = "cortex-m4",
+    core: Annotated[
+        str, choice(CORES, help="Whose formats the sparse kernels take.")
+    ] = "cortex-m4",
     package_version: Annotated[
         Optional[str], typer.Option(help="The package's version; 1.0.0.")
     ] = None,
@@ -58,8 +43,8 @@ def export(
     done = run(
         bundle,
         into,
-        to=to.value,
-        engine=None if engine is None else engine.value,
+        to=to,
+        engine=engine,
         prefix=prefix,
         name=name,
         core=core,

@@ -98,7 +98,10 @@ def load(name: str, *, layout: str | None = None) -> Dataset:
         file, _, attribute = name.rpartition(":")
         function = attribute_of(Path(file), attribute)
         if not callable(function):
-            raise DataError(f"{name} is not a function")
+            raise DataError(
+                f"{name} is not a function",
+                hint="name one that takes nothing and returns (x_train, y_train, x_test, y_test)",
+            )
         try:
             value = function()
         except Exception as error:

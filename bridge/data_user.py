@@ -67,7 +67,10 @@ def from_user(value: Any, *, name: str, layout: str | None) -> Dataset:
     for what, a, b in (("training", x, y), ("test", xt, yt)):
         counts = {len(i) for i in a} | ({len(b)} if len(b) else set())
         if len(counts) != 1 or 0 in counts:
-            raise DataError(f"{name}: the {what} part has {sorted(counts)} samples and labels")
+            raise DataError(
+                f"{name}: the {what} part has {sorted(counts)} samples and labels",
+                hint="give at least one sample, and one label for each",
+            )
     if not task:
         task = _task(x, y)
     if task not in TASKS:
@@ -114,7 +117,7 @@ def _collect(source: Any, name: str) -> tuple[Any, Any]:
             )
         xs.append(tuple(np.asarray(i) for i in inputs))
     if not xs:
-        raise DataError(f"{name} is empty")
+        raise DataError(f"{name} is empty", hint="it must yield at least one (input, label)")
     columns = tuple(np.concatenate(c) for c in zip(*xs, strict=True))
     return (columns if len(columns) > 1 else columns[0]), (np.concatenate(ys) if ys else None)
 
@@ -126,11 +129,20 @@ def _inputs(value: Any, name: str, layout: str | None) -> tuple[Array, ...]:
         try:
             a = np.asarray(array, dtype=np.float32)
         except (TypeError, ValueError):
-            raise DataError(f"{name}: the samples are not numbers") from None
+            raise DataError(
+                f"{name}: the samples are not numbers",
+                hint="give one array of numbers per input, all samples of one shape",
+            ) from None
         if a.ndim < 2:
-            raise DataError(f"{name}: samples need a batch axis, got shape {a.shape}")
+            raise DataError(
+                f"{name}: samples need a batch axis, got shape {a.shape}",
+                hint="stack the samples along a first axis: [N, …]",
+            )
         if not np.isfinite(a).all():
-            raise DataError(f"{name}: the samples hold NaN or infinity")
+            raise DataError(
+                f"{name}: the samples hold NaN or infinity",
+                hint="leave such samples out, or replace the values, before they are returned",
+            )
         if layout is None and a.ndim > 2:
             raise DataError(
                 f"{name} gives samples of {'×'.join(map(str, a.shape[1:]))}, and nothing says "

@@ -17,6 +17,9 @@ exits with status 2 (bad input) or 1 (everything else).
 
 from __future__ import annotations
 
+DEFECT = "a defect of tflm-bridge or of a tool underneath, not of your input; use no result of it"
+"""The hint where the user did nothing wrong."""
+
 
 class BridgeError(Exception):
     """Base of all errors of the bridge.
@@ -62,7 +65,14 @@ class UnsupportedOperator(ModelError):  # noqa: N818 - reads as the condition it
         hint: what to use instead.
     """
 
-    def __init__(self, operator: str, layer: str, *, hint: str = "") -> None:
+    def __init__(
+        self,
+        operator: str,
+        layer: str,
+        *,
+        hint: str = "put another operator there, or run the network on an engine that has it: "
+        "TFLM's have more than plain C",
+    ) -> None:
         super().__init__(f"operator {operator} at {layer!r} is not supported", hint=hint)
         self.operator = operator
         self.layer = layer
@@ -77,7 +87,7 @@ class ProofError(BridgeError):
         layer: where the difference first exceeds its bound, when known.
     """
 
-    def __init__(self, rung: str, what: str, *, layer: str = "", hint: str = "") -> None:
+    def __init__(self, rung: str, what: str, *, layer: str = "", hint: str = DEFECT) -> None:
         place = f", first at layer {layer!r}" if layer else ""
         super().__init__(f"proof {rung!r} failed{place}: {what}", hint=hint)
         self.rung = rung

@@ -70,7 +70,10 @@ def compress_file(
     try:
         plain = file.read_bytes()
     except OSError as error:
-        raise InputError(f"can't read {file}: {error.strerror}") from None
+        raise InputError(
+            f"can't read {file}: {error.strerror}",
+            hint="give an int8 .tflite, or a bundle's folder",
+        ) from None
     inputs = None if bundle is None else _samples(bundle)
     with watch.stage("encode each tensor"):
         result = compress_model(plain, encodings=encodings, ram=ram)

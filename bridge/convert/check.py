@@ -93,7 +93,6 @@ def check_zeros(graph: Graph, targets: Mapping[str, float]) -> tuple[list[Proof]
                 "int8 zeros",
                 f"{share:.4f} of the weights are zero, wanted {target:.4f}",
                 layer=layer,
-                hint="zeros drifted in training; this is a defect of the bridge",
             )
         proofs.append(
             Proof("int8 zeros", True, share, target, "share of zeros (at least)", 0, layer=layer)

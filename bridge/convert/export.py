@@ -47,7 +47,10 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
                 "tensor values",
             ) from error
         if program is None:
-            raise ModelError("PyTorch's exporter returned nothing")
+            raise ModelError(
+                "PyTorch's exporter returned nothing",
+                hint="export it by hand (torch.onnx.export) to see why, and give the .onnx",
+            )
         return program.model_proto
 
 

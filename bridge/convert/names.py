@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.errors import ModelError
+from bridge.errors import DEFECT, ModelError
 from bridge.graph import read_tflite
 from bridge.graph.model import WEIGHTED, Graph
 from bridge.graph.rewrite import pack, unpack
@@ -153,7 +153,9 @@ def with_our_names(
     for op in graph.operators:
         layer = weighted.get(op.index)
         if op.kind in WEIGHTED and layer is None and graph.input(op, 1) is not None:
-            raise ModelError(f"operator {op.kind} {op.name!r} belongs to no layer of the network")
+            raise ModelError(
+                f"operator {op.kind} {op.name!r} belongs to no layer of the network", hint=DEFECT
+            )
         base = layer or (last.get(op.outputs[0]) if op.outputs else None) or op.kind.lower()
         for index in op.outputs:
             tensors[index] = finals.get(index) or fresh(base)

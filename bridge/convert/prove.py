@@ -13,7 +13,7 @@ from bridge.convert.export import batch_is_free
 from bridge.convert.lift.builder import Array
 from bridge.convert.lift.lower import Lifted, to_logical
 from bridge.convert.options import Proof
-from bridge.errors import ProofError
+from bridge.errors import DEFECT, ProofError
 
 FLOAT_BOUND = 1e-5
 """Of the output range."""
@@ -58,8 +58,7 @@ def held(
             f"{statistic:.3g} {unit}, allowed {bound:.3g}, over {samples} samples"
             + (f"; {place}" if place else ""),
             layer=proof.layer,
-            hint=proof.detail
-            or "this is a defect of the bridge or of the converter underneath; nothing was written",
+            hint=proof.detail or DEFECT,
         )
     return proof
 

@@ -10,7 +10,7 @@ import numpy as np
 from bridge.convert.lift.builder import Array
 from bridge.convert.quiet import quiet
 from bridge.errors import ModelError
-from bridge.graph import Graph
+from bridge.graph import Graph, Quantization
 
 
 def interpreter(model: bytes, *, preserve: bool = False) -> Any:
@@ -76,9 +76,7 @@ def quantize_inputs(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Float inputs → int8, as the device must do it: round half away from zero, then clamp."""
     result = []
     for index, array in zip(graph.inputs, inputs, strict=True):
-        q = graph.tensor(index).quantization
-        if q is None:
-            raise ModelError("the model's input has no quantization")
+        q = _quantization(graph, index)
         scaled = array.astype(np.float32) / np.float32(q.scale)
         rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + q.zero_point
         result.append(np.clip(rounded, -128, 127).astype(np.int8))
@@ -89,8 +87,16 @@ def dequantize_outputs(graph: Graph, outputs: Sequence[Array]) -> list[Array]:
     """int8 outputs → float32."""
     result = []
     for index, array in zip(graph.outputs, outputs, strict=True):
-        q = graph.tensor(index).quantization
-        if q is None:
-            raise ModelError("the model's output has no quantization")
+        q = _quantization(graph, index)
         result.append(((array.astype(np.int32) - q.zero_point) * q.scale).astype(np.float32))
     return result
+
+
+def _quantization(graph: Graph, index: int) -> Quantization:
+    tensor = graph.tensor(index)
+    if tensor.quantization is None:
+        raise ModelError(
+            f"{tensor.name!r}, an input or output of {graph.name}, has no quantization",
+            hint="quantize the network fully, with int8 inputs and outputs",
+        )
+    return tensor.quantization

@@ -65,7 +65,9 @@ def read_tflite(source: Path | bytes, *, name: str = "") -> Graph:
         try:
             data = source.read_bytes()
         except OSError as error:
-            raise InputError(f"can't read {source}: {error.strerror}") from None
+            raise InputError(
+                f"can't read {source}: {error.strerror}", hint="check the path"
+            ) from None
     else:
         data = source
     label = str(source) if isinstance(source, Path) else (name or "the model")
@@ -84,7 +86,10 @@ def read_tflite(source: Path | bytes, *, name: str = "") -> Graph:
 def _graph(model: Any, name: str, label: str) -> Graph:
     subgraphs = model.subgraphs or []
     if len(subgraphs) != 1:
-        raise ModelError(f"{label} has {len(subgraphs)} subgraphs; exactly one is supported")
+        raise ModelError(
+            f"{label} has {len(subgraphs)} subgraphs; exactly one is supported",
+            hint="convert without control flow (if, while) and with one signature",
+        )
     subgraph = subgraphs[0]
     tensors = tuple(
         _tensor(model, index, tensor, label) for index, tensor in enumerate(subgraph.tensors)
@@ -122,7 +127,10 @@ def _tensor(model: Any, index: int, tensor: Any, label: str) -> Tensor:
         )
     if tensor.type not in _DTYPES:
         kind = _enum_names("TensorType").get(tensor.type, str(tensor.type))
-        raise ModelError(f"tensor {name!r} in {label} has type {kind}, which is not supported")
+        raise ModelError(
+            f"tensor {name!r} in {label} has type {kind}, which is not supported",
+            hint="quantize the network fully to int8",
+        )
     dtype = _DTYPES[tensor.type]
     return Tensor(
         index=index,
@@ -157,7 +165,10 @@ def _constant(
     raw = np.asarray(buffer.data, dtype=np.uint8).tobytes()
     wanted = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if len(raw) != wanted:
-        raise ModelError(f"tensor {name!r} in {label} has {len(raw)} bytes instead of {wanted}")
+        raise ModelError(
+            f"tensor {name!r} in {label} has {len(raw)} bytes instead of {wanted}",
+            hint="write the file again; it is damaged or packed in a way that TFLM can't read",
+        )
     values = np.frombuffer(raw, dtype=dtype).reshape(shape)
     values.setflags(write=False)
     return values

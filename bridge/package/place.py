@@ -126,7 +126,9 @@ def _content(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise InputError(f"can't replace {path}: {error.strerror}") from None
+        raise InputError(
+            f"can't replace {path}: {error.strerror}", hint="move it away, or give another --into"
+        ) from None
 
 
 def _check_beside(path: Path, content: bytes, ours: str | None) -> None:

@@ -161,7 +161,9 @@ def _inputs(b: Builder, graph: Any, layout: str) -> dict[str, Value]:
         value = Value(tensor, straight(shape, order))
         b.env[item.name] = result[item.name] = value
     if not result:
-        raise ModelError("the network has no inputs")
+        raise ModelError(
+            "the network has no inputs", hint="its forward must take at least one tensor"
+        )
     return result
 
 
@@ -171,7 +173,10 @@ def _outputs(b: Builder, graph: Any) -> dict[str, Value]:
     for position, item in enumerate(graph.output):
         value = b.env.get(item.name)
         if not isinstance(value, Value):
-            raise ModelError(f"output {item.name!r} doesn't depend on the input")
+            raise ModelError(
+                f"output {item.name!r} doesn't depend on the input",
+                hint="return only what the network computes from its inputs",
+            )
         name = f"output{position}"
         history = getattr(value.tensor, "_keras_history", None)
         # An input handed out untouched still needs a layer of its own to have a name.

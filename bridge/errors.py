@@ -9,6 +9,7 @@
     ├── ToolchainError    something is not installed: compiler, emulator, TFLM library
     ├── BuildError        the compiler or linker refused
     ├── EmulationError    the emulated core timed out, faulted or ran out of memory
+    │   └── TimeLimitError
     └── BundleError       an output folder is missing, damaged or not ours
 
 Each says what is wrong and, in ``hint``, what to do next. The command line prints both and
@@ -104,6 +105,10 @@ class BuildError(BridgeError):
 
 class EmulationError(BridgeError):
     """The emulated core timed out, faulted or ran out of memory."""
+
+
+class TimeLimitError(EmulationError):
+    """The emulated core did not finish in the time that it was given."""
 
 
 class BundleError(InputError):

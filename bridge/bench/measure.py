@@ -210,7 +210,7 @@ def _row(
     floating = outputs.dtype.kind == "f"
     if floating:
         what.samples.prove_close(outputs)
-    sizes = measure(firmware.elf, build_empty(core, folder / "empty").elf)
+    sizes = measure(firmware.elf, build_empty(core).elf)
     traced = run(build_traced(firmware), core, inputs=inputs[:1].tobytes(), timeout=limits.seconds)
     return Row(
         what.name,

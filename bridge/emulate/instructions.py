@@ -68,14 +68,12 @@ class Instruction:
         registers: how many it moves, for the multiple loads and stores.
         reads: registers named after the first operand.
         writes: its first operand, or an empty string.
-        vector: whether it is an MVE operation on whole vectors.
     """
 
     kind: str
     registers: int = 1
     reads: frozenset[str] = frozenset()
     writes: str = ""
-    vector: bool = False
 
 
 def classify(mnemonic: str, operands: str) -> Instruction:
@@ -88,7 +86,7 @@ def classify(mnemonic: str, operands: str) -> Instruction:
     name = mnemonic.lower()
     text = operands.strip()
     if _COPROCESSOR.match(name):
-        return Instruction("it" if _VPST.match(text) else "vector", vector=True)
+        return Instruction("it" if _VPST.match(text) else "vector")
     if name.startswith(("pop", "ldm")) and re.search(r"\bpc\b", text):
         name = "pop_pc"
     elif name.startswith("ldr") and text.startswith("pc"):
@@ -106,7 +104,6 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         registers=_count(text) if "_multiple" in kind else 1,
         reads=frozenset(found[1:]) if kind.startswith("load") else frozenset(found),
         writes=found[0] if found else "",
-        vector=vector,
     )
 
 

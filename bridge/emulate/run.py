@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.cores import core as find_core
-from bridge.elf import symbols
+from bridge.elf import function_at, symbols
 from bridge.emulate.plugin import Counts, parse_counts, plugin_library
-from bridge.errors import EmulationError
+from bridge.errors import EmulationError, TimeLimitError
 from bridge.toolchain import require
 
 
@@ -67,11 +67,14 @@ def run(
 
     Raises:
         ToolchainError: QEMU is not installed.
-        EmulationError: it took too long, faulted (with PC and fault registers), or ended with
-            an error of its own.
+        BuildError: there is no such file, it is no ELF, or its symbols were stripped.
+        TimeLimitError: it took too long.
+        EmulationError: it faulted (with fault registers and the function), its stack was too
+            small, or it ended with an error of its own.
     """
-    qemu = require("qemu-system-arm")
     target = find_core(core)
+    at = symbols(elf)
+    qemu = require("qemu-system-arm")
     with tempfile.TemporaryDirectory(prefix="tflm-bridge-run-") as name:
         folder = Path(name)
         for file, content in {"inputs.bin": inputs, **(files or {})}.items():
@@ -82,7 +85,6 @@ def run(
             "-kernel", str(elf.resolve()),
         ]  # fmt: skip
         if count:
-            at = symbols(elf)
             places = {"begin": "bench_begin", "end": "bench_end", "mark": "snn_layer_mark"}
             arguments = [f"{key}={at[symbol]:#x}" for key, symbol in places.items() if symbol in at]
             command += ["-plugin", ",".join([str(plugin_library()), *arguments, "out=counts.txt"])]
@@ -93,12 +95,12 @@ def run(
                 command, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
             )
         except subprocess.TimeoutExpired:
-            raise EmulationError(
+            raise TimeLimitError(
                 f"{core} did not finish within {timeout:g} s",
                 hint="allow more time with --timeout, or run fewer samples with --limit",
             ) from None
         lines = _lines(folder / "lines.txt")
-        _check(result, lines, core)
+        _check(result, lines, core, elf)
         counts = parse_counts((folder / "counts.txt").read_text()) if count else Counts()
         outputs = folder / "outputs.bin"
         return Run(
@@ -117,17 +119,63 @@ def _lines(file: Path) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _check(result: subprocess.CompletedProcess[str], lines: Mapping[str, str], core: str) -> None:
+_CAUSES = {
+    0: "instruction fetch not allowed", 1: "data access not allowed", 3: "bad stack on return",
+    4: "bad stack on entry", 8: "instruction fetch from no memory", 9: "no memory there",
+    10: "no memory there, told late", 11: "bad stack on return", 12: "bad stack on entry",
+    16: "undefined instruction", 17: "no Thumb state", 18: "bad return from an exception",
+    19: "no such coprocessor", 20: "stack limit", 24: "unaligned access", 25: "division by zero",
+}  # fmt: skip
+"""Bits of the Configurable Fault Status Register (ARMv8-M Architecture Reference Manual)."""
+
+_ENDINGS = {
+    1: "it can't read or write its files on the host",
+    2: "the network gave up with a status of its own",
+    4: "TFLite Micro can't allocate the network's tensors",
+    5: "a virtual function without a body was called",
+    6: "its stack overflowed",
+}
+"""What a runner's exit status means (tflm_project/app)."""
+
+
+def _check(
+    result: subprocess.CompletedProcess[str], lines: Mapping[str, str], core: str, elf: Path
+) -> None:
     if "fault" in lines:
-        registers = ", ".join(
-            f"{name.upper()} {int(lines[f'fault_{name}']):#010x}"
-            for name in ("pc", "lr", "cfsr", "hfsr", "address")
-            if f"fault_{name}" in lines
-        )
         raise EmulationError(
-            f"hard fault on {core}: {registers}",
-            hint="arm-none-eabi-addr2line -e firmware.elf PC shows the source line",
+            f"hard fault on {core}: {_fault(lines, elf)}",
+            hint="the same network on another core or engine tells a kernel's defect from the "
+            "network's",
         )
-    if result.returncode != 0:
-        told = ", ".join(f"{key}={value}" for key, value in lines.items()) or result.stderr.strip()
-        raise EmulationError(f"{core} ended with status {result.returncode}: {told[-500:]}")
+    status = result.returncode
+    if status == 0:
+        return
+    ending = _ENDINGS.get(status)
+    if ending is None:  # QEMU's own end, for example a core in lockup: it says so first
+        raise EmulationError(f"{core} ended with status {status}: {result.stderr.strip()[:300]}")
+    hint = ""
+    if "stack_bytes" in lines:
+        ending += f": one inference takes more than {int(lines['stack_bytes']):,} bytes"
+        hint = "a kernel keeps too much on the stack; STACK_BYTES in tflm_project/boards sets it"
+    told = ", ".join(f"{key}={lines[key]}" for key in ("error", "invoke_status") if key in lines)
+    raise EmulationError(f"{core}: {ending}" + (f" ({told})" if told else ""), hint=hint)
+
+
+def _fault(lines: Mapping[str, str], elf: Path) -> str:
+    """Fault registers, the cause by CFSR first, and the functions that they point into."""
+    found = {
+        name: int(lines[f"fault_{name}"])
+        for name in ("cfsr", "pc", "lr", "sp", "hfsr", "address")
+        if f"fault_{name}" in lines
+    }
+    causes = {text: None for bit, text in _CAUSES.items() if found.get("cfsr", 0) >> bit & 1}
+    told = []
+    for name, value in found.items():
+        text = f"{name.upper()} {value:#010x}"
+        inside = function_at(elf, value & ~1) if name in {"pc", "lr"} else ""
+        if name == "cfsr" and causes:
+            text += f" ({', '.join(causes)})"
+        elif name == "sp":
+            text += " (outside the stack, so PC is not known)"
+        told.append(text + (f" in {inside}" if inside else ""))
+    return ", ".join(told)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bridge.bundle import write_atomic
 from bridge.compile.program import CProgram
+from bridge.cores import core as find_core
 from bridge.errors import BuildError
 from bridge.firmware.cmsis_nn import CmsisNN, find_cmsis_nn
 from bridge.firmware.size import linked_kernels
 from bridge.paths import tflm_project
+from bridge.text import environment
 from bridge.toolchain import require
-
-_EMPTY_HEADER = """/* A runner without a network: what every firmware costs before one is added. */
-#define MUT_ARENA_BYTES 16
-#define MUT_INPUT_BYTES 16
-#define MUT_OUTPUT_BYTES 16
-static inline int mut_invoke(const void *input, void *output, void *arena)
-{
-    (void)input;
-    (void)output;
-    (void)arena;
-    return 0;
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -85,9 +78,21 @@ def build_traced(firmware: Firmware) -> Path:
     return folder / "traced.elf"
 
 
-def build_empty(core: str, out: Path) -> Firmware:
-    """Build the runner without a network: the zero point of every flash and RAM figure."""
-    return Firmware(build_runner(core, {"model_under_test.h": _EMPTY_HEADER}, out), core)
+@cache
+def build_empty(core: str) -> Firmware:
+    """The runner without a network: the zero point of every flash and RAM figure.
+
+    It is built once a process, and stands until the process ends.
+
+    Raises:
+        ToolchainError: compiler or CMake is not there.
+        BuildError: the compiler or linker refused.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tflm-bridge-empty-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    header = environment("bridge.firmware").get_template("under_test_empty.h.j2").render()
+    files, options = {"model_under_test.h": header}, {"BRIDGE_LIBRARIES": ""}
+    return Firmware(build_files(core, "c", files, options, folder), core)
 
 
 def build_runner(core: str, files: Mapping[str, str], out: Path) -> Path:
@@ -97,26 +102,13 @@ def build_runner(core: str, files: Mapping[str, str], out: Path) -> Path:
 
 def under_test_header(program: CProgram) -> str:
     """The small header that joins a generated network to the runner's single buffers."""
-    name = program.prefix.upper()
-    lines = [f'#include "{program.prefix}.h"', ""]
-    for side, count in (("INPUT", program.input_count), ("OUTPUT", program.output_count)):
-        sizes = " + ".join(f"{name}_{side}{i}_SIZE" for i in range(count))
-        lines.append(f"#define MUT_{side}_BYTES ({sizes})")
-    lines += [
-        f"#define MUT_ARENA_BYTES {name}_ARENA_SIZE",
-        "static inline int mut_invoke(const void *input, void *output, void *arena)",
-        "{",
-        f"    const void *inputs[{name}_INPUT_COUNT];",
-        f"    void *outputs[{name}_OUTPUT_COUNT];",
-        "    const unsigned char *from = input;",
-        "    unsigned char *to = output;",
-    ]
-    for i in range(program.input_count):
-        lines += [f"    inputs[{i}] = from;", f"    from += {name}_INPUT{i}_SIZE;"]
-    for i in range(program.output_count):
-        lines += [f"    outputs[{i}] = to;", f"    to += {name}_OUTPUT{i}_SIZE;"]
-    lines += [f"    return {program.prefix}_invoke(inputs, outputs, arena);", "}", ""]
-    return "\n".join(lines)
+    template = environment("bridge.firmware").get_template("under_test_c.h.j2")
+    return template.render(
+        prefix=program.prefix,
+        name=program.prefix.upper(),
+        inputs=program.input_count,
+        outputs=program.output_count,
+    )
 
 
 def build_files(
@@ -143,6 +135,7 @@ def build_files(
     project = tflm_project()
     definitions = {
         "BRIDGE_CORE": core,
+        "BRIDGE_MACHINE": find_core(core).machine,
         "BRIDGE_APP": app,
         "BRIDGE_GENERATED": str(generated.resolve()),
         **options,
@@ -155,7 +148,7 @@ def build_files(
         ],
         core,
     )  # fmt: skip
-    _run([str(cmake), "--build", str(out / "build")], core)
+    _run([str(cmake), "--build", str(out / "build"), "--target", "firmware"], core)
     return out / "build" / "firmware.elf"
 
 
@@ -163,7 +156,7 @@ def _run(command: list[str], core: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return
-    output = result.stdout + result.stderr
+    output = result.stderr + result.stdout
     if "does not fit into" in output or "will not fit in region" in output:
         over = re.search(r"region `(\w+)' overflowed by (\d+) bytes", output)
         which = f": {over.group(1)} is short of {int(over.group(2)):,} bytes" if over else ""
@@ -171,12 +164,17 @@ def _run(command: list[str], core: str) -> None:
             f"the network does not fit into the memory of the emulated {core} board{which}",
             hint="choose a core with a larger board, or a smaller network",
         )
-    told = [
-        line
-        for line in output.splitlines()
-        if "rror" in line or "undefined" in line or "tflm-problem" in line
-    ]
     raise BuildError(
-        f"building for {core} failed:\n" + "\n".join(f"    {line}" for line in told[:12]),
+        f"building for {core} failed:\n" + "\n".join(f"    {line}" for line in _told(output)[:12]),
         hint="tflm-bridge doctor shows which tools were found",
     )
+
+
+def _told(output: str) -> list[str]:
+    """The lines that say what is wrong; CMake has its reason indented below a line of its own."""
+    found, below = [], False
+    for line in output.splitlines():
+        if re.search("[Ee]rror|undefined|tflm-problem", line) or (below and line.startswith("  ")):
+            found.append(line)
+        below = line.startswith("CMake Error") or (below and line.startswith("  "))
+    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.cores import core as find_core
 from bridge.emulate.run import Run, run
-from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
+from bridge.errors import BuildError, EmulationError, ModelError, TimeLimitError, ToolchainError
 from bridge.firmware.arena import host_arena_bytes
 from bridge.firmware.arrays import model_data
 from bridge.firmware.build import Firmware, build_files
@@ -17,6 +17,7 @@ from bridge.firmware.resolver import resolver_header
 from bridge.firmware.size import linked_kernels
 from bridge.firmware.tflm_library import check_root, tflm_version
 from bridge.graph import Graph
+from bridge.text import environment
 
 if TYPE_CHECKING:
     from bridge.compile.registrations import Registrations
@@ -35,6 +36,7 @@ def build_tflm(
     tflm_root: Path,
     *,
     arena: int | None = None,
+    timeout: float = 600,
     sparse: Registrations | None = None,
 ) -> Firmware:
     """Build a network in stock TFLM.
@@ -46,6 +48,7 @@ def build_tflm(
         out: a folder to build in; it is made.
         tflm_root: a TFLM tree with a built library, or an installed prefix.
         arena: bytes; the smallest that works is found by running where left out.
+        timeout: seconds that one run of that search may take.
         sparse: layers that our kernels run inside the interpreter, under the prefix
             :data:`PREFIX`; ``model`` is then the flatbuffer that came with them, ``graph`` the
             network as it was before.
@@ -56,6 +59,7 @@ def build_tflm(
             board.
         UnsupportedOperator: TFLM lacks an operator.
         ModelError: TFLM refuses the network on the core even with a large arena.
+        TimeLimitError: a run of the search took too long.
     """
     check_root(tflm_root, core)
 
@@ -66,7 +70,7 @@ def build_tflm(
         largest = find_core(core).ram // 2
         elf = link(largest)
         _check_arena(model, core, largest)
-        arena = smallest_arena(elf, core, _input_bytes(graph), largest)
+        arena = smallest_arena(elf, core, _input_bytes(graph), largest, timeout)
     elf = link(-(-arena // ARENA_STEP) * ARENA_STEP)
     return Firmware(elf, core, f"{tflm_version(tflm_root)}; linked: {linked_kernels(elf)}")
 
@@ -89,7 +93,9 @@ def _check_arena(model: bytes, core: str, largest: int) -> None:
         )
 
 
-def smallest_arena(elf: Path, core: str, input_bytes: int, largest: int) -> int:
+def smallest_arena(
+    elf: Path, core: str, input_bytes: int, largest: int, timeout: float = 600
+) -> int:
     """The smallest arena, in steps of 16 bytes, with which the core allocates and runs a network.
 
     One linked firmware is run again and again with less of its arena. A size works when the
@@ -100,21 +106,27 @@ def smallest_arena(elf: Path, core: str, input_bytes: int, largest: int) -> int:
         core: what it is for.
         input_bytes: of one inference.
         largest: the arena that it was linked with, in bytes.
+        timeout: seconds that one run may take.
 
     Raises:
         ModelError: the network is refused with the whole arena too.
+        TimeLimitError: a run took longer: it says nothing about an arena.
     """
     inputs = bytes(i * 7 & 0xFF for i in range(2 * input_bytes))
 
     def attempt(limit: int) -> Run | None:
         files = {"arena.bin": limit.to_bytes(4, "little")}
         try:
-            return run(elf, core, inputs=inputs, files=files, count=False)
+            return run(elf, core, inputs=inputs, files=files, count=False, timeout=timeout)
+        except TimeLimitError:
+            raise
         except EmulationError:
             return None  # refused, or faulted for want of memory: release builds check little
 
     try:
-        whole = run(elf, core, inputs=inputs, count=False)
+        whole = run(elf, core, inputs=inputs, count=False, timeout=timeout)
+    except TimeLimitError:
+        raise
     except EmulationError as error:
         raise ModelError(
             f"TFLite Micro refuses the network on {core} even with {largest} bytes of arena: "
@@ -154,18 +166,12 @@ def _input_bytes(graph: Graph) -> int:
 def _files(
     model: bytes, graph: Graph, arena: int, sparse: Registrations | None
 ) -> Mapping[str, str]:
-    header = (
-        f'#include "{PREFIX}_model_data.h"',
-        f'#include "{PREFIX}_resolver.h"',
-        "",
-        f"#define MUT_ARENA_BYTES {arena}",
-        "",
-    )
+    template = environment("bridge.firmware").get_template("under_test_tflm.h.j2")
     return {
         **model_data(model, PREFIX),
         **(sparse.files if sparse else {}),
         f"{PREFIX}_resolver.h": resolver_header(graph, PREFIX, sparse=sparse),
-        "model_under_test.h": "\n".join(header),
+        "model_under_test.h": template.render(prefix=PREFIX, arena=arena),
     }
 
 

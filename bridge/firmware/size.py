@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.elf import sections
+from bridge.elf import defined, sections
 
 _KERNEL = re.compile(r"arm_(?!none)|snn_(?!layer_mark)|_ZN.*arm_cmsis")
 _APPLICATION = re.compile(r"model\b|model_|main$|mut_|\w+_invoke$|run_c|run_tflm")
@@ -22,7 +22,6 @@ class Sizes:
         weights: the constants of generated files: weights, biases, per-channel tables.
         kernels: the part of the code in kernel libraries (CMSIS-NN, sparse_nn).
         application: the part of the code in generated files.
-        runtime: what is left of the code: interpreter, C library, tables of start-up.
         ram_static: .data and .bss beside the arena and the runner's buffers.
     """
 
@@ -31,16 +30,6 @@ class Sizes:
     ram_static: int
     kernels: int = 0
     application: int = 0
-
-    @property
-    def runtime(self) -> int:
-        """Code that is neither kernel nor generated."""
-        return self.code - self.kernels - self.application
-
-    @property
-    def flash(self) -> int:
-        """Code and weights."""
-        return self.code + self.weights
 
 
 def measure(elf: Path, empty: Path) -> Sizes:
@@ -61,25 +50,14 @@ def measure(elf: Path, empty: Path) -> Sizes:
 
 
 def _named(elf: Path, pattern: re.Pattern[str]) -> int:
-    """Bytes of symbols in flash whose own name or source file fits a pattern.
-
-    A symbol table lists each file's local symbols behind the file's name (ELF, STT_FILE).
-    """
-    from elftools.elf.elffile import ELFFile
-
-    total, file = 0, ""
-    with elf.open("rb") as stream:
-        image = ELFFile(stream)
-        text = image.get_section_index(".text")
-        for symbol in image.get_section_by_name(".symtab").iter_symbols():
-            kind = symbol["st_info"]["type"]
-            if kind == "STT_FILE":
-                file = symbol.name
-            elif kind in {"STT_FUNC", "STT_OBJECT"} and symbol["st_shndx"] == text:
-                local = symbol["st_info"]["bind"] == "STB_LOCAL"
-                if pattern.match(symbol.name) or (local and pattern.match(file)):
-                    total += int(symbol["st_size"])
-    return total
+    """Bytes of symbols in flash whose own name or source file fits a pattern."""
+    return sum(
+        symbol.bytes
+        for symbol in defined(elf)
+        if symbol.kind in {"STT_FUNC", "STT_OBJECT"}
+        and symbol.section == ".text"
+        and (pattern.match(symbol.name) or pattern.match(symbol.file))
+    )
 
 
 def _code(found: Mapping[str, int]) -> int:
@@ -99,14 +77,11 @@ def linked_kernels(elf: Path) -> str:
 
     Support functions that kernels share are left out. A TFLM without CMSIS-NN has none of these.
     """
-    from elftools.elf.elffile import ELFFile
-
-    with elf.open("rb") as stream:
-        found = sorted(
-            symbol.name
-            for symbol in ELFFile(stream).get_section_by_name(".symtab").iter_symbols()
-            if symbol["st_info"]["type"] == "STT_FUNC"
-            and re.match(r"arm_\w|snn_\w", symbol.name)
-            and not _SUPPORT.fullmatch(symbol.name)
-        )
+    found = sorted(
+        symbol.name
+        for symbol in defined(elf)
+        if symbol.kind == "STT_FUNC"
+        and re.match(r"arm_\w|snn_\w", symbol.name)
+        and not _SUPPORT.fullmatch(symbol.name)
+    )
     return " ".join(found) or "reference kernels"

@@ -179,7 +179,7 @@ def test_outputs_equal_the_host_interpreter(network, shape, core, tflm_root, tmp
     assert result.instructions
     assert "arm_convolve" in firmware.kernels
     assert len(model) <= sections(firmware.elf)[".weights"] <= len(model) + 16
-    sizes = measure(firmware.elf, build_empty(core, tmp_path / "empty").elf)
+    sizes = measure(firmware.elf, build_empty(core).elf)
     assert 20_000 < sizes.code < 80_000
 
 

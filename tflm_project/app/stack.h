@@ -4,7 +4,11 @@
 
 #include <stdint.h>
 
-extern uint32_t _stack_limit[];
+#include "semihost.h"
+
+/* Of the linker script: the stack's lower end, and the lower end of what is painted below it to see
+ * a frame that steps over that end. */
+extern uint32_t _stack_limit[], _stack_guard[], _stack_top[];
 
 #define STACK_PAINT 0xC5C5A5A5u
 
@@ -15,19 +19,25 @@ static inline __attribute__((always_inline)) void stack_paint(void)
     uint32_t *sp;
     __asm volatile("mov %0, sp" : "=r"(sp));
     stack_painted_top = sp;
-    for (volatile uint32_t *at = _stack_limit; at < (volatile uint32_t *)stack_painted_top; at++) {
+    for (volatile uint32_t *at = _stack_guard; at < (volatile uint32_t *)stack_painted_top; at++) {
         *at = STACK_PAINT;
     }
 }
 
-/* Bytes below the point where stack_paint() stood. */
-static inline uint32_t stack_used(void)
+/* One line with the bytes that were used below the point where stack_paint() stood, and 0; where
+ * the stack went below its end, which leaves no figure worth telling, an error and 1. */
+static inline int stack_report(void)
 {
-    const volatile uint32_t *at = _stack_limit;
+    const volatile uint32_t *at = _stack_guard;
     while (at < (const volatile uint32_t *)stack_painted_top && *at == STACK_PAINT) {
         at++;
     }
-    return (uint32_t)((uintptr_t)stack_painted_top - (uintptr_t)at);
+    if (at <= (const volatile uint32_t *)_stack_limit) {
+        semihost_value("stack_bytes", (uint32_t)((uintptr_t)_stack_top - (uintptr_t)_stack_limit));
+        return 1;
+    }
+    semihost_value("stack", (uint32_t)((uintptr_t)stack_painted_top - (uintptr_t)at));
+    return 0;
 }
 
 #endif

@@ -58,13 +58,22 @@ __attribute__((naked)) void fault_handler(void)
 
 void fault_report(const uint32_t *frame)
 {
+    const uint32_t cfsr = REGISTER(0xE000ED28);
     semihost_line("fault", "hard");
-    if (frame >= _stack_limit && frame + 8 <= _stack_top) { /* else the stack itself was lost */
+    semihost_value("fault_cfsr", cfsr);
+    semihost_value("fault_hfsr", REGISTER(0xE000ED2C));
+    if (cfsr & 1u << 7) { /* MMARVALID */
+        semihost_value("fault_address", REGISTER(0xE000ED34)); /* MMFAR */
+    } else if (cfsr & 1u << 15) { /* BFARVALID */
+        semihost_value("fault_address", REGISTER(0xE000ED38)); /* BFAR */
+    }
+    /* The whole frame lies on the stack, or the stack itself was lost. A wild pointer may stand at
+     * the end of the address space, so nothing is added to it. */
+    if (frame >= _stack_limit && frame <= _stack_top - 8) {
         semihost_value("fault_pc", frame[6]);
         semihost_value("fault_lr", frame[5]);
+    } else {
+        semihost_value("fault_sp", (uint32_t)frame);
     }
-    semihost_value("fault_cfsr", REGISTER(0xE000ED28));
-    semihost_value("fault_hfsr", REGISTER(0xE000ED2C));
-    semihost_value("fault_address", REGISTER(0xE000ED38));
     semihost_exit(3);
 }

@@ -27,23 +27,11 @@ class Case:
         layer: the layer with its weights.
         format: the format's name, for tables.
         stored: what the format made of it.
-        clamp: the activation range; int8's own where left out.
     """
 
     layer: Weighted
     format: str
     stored: Stored
-    clamp: tuple[int, int] = (-128, 127)
-
-    @property
-    def quant(self) -> dict[str, int]:
-        """The fields of ``snn_quant``."""
-        return {
-            "input_offset": -self.layer.input_zero_point,
-            "output_offset": self.layer.output_zero_point,
-            "activation_min": self.clamp[0],
-            "activation_max": self.clamp[1],
-        }
 
     @property
     def input_bytes(self) -> int:
@@ -67,13 +55,13 @@ class Case:
 
 
 def kernel_program(
-    cases: Sequence[Case], *, checked: bool = False, tolerant: bool = False
+    cases: Sequence[Case], *, defines: Sequence[str] = (), tolerant: bool = False
 ) -> CProgram:
     """A program whose input is the number of a case (int32) and that case's input.
 
     Args:
         cases: at least one.
-        checked: compile the library with its stream checks.
+        defines: how to compile the library: ``SNN_CHECKED``, ``SNN_PORTABLE``.
         tolerant: a kernel's status becomes the first output byte instead of the program's end.
     """
     constants = []
@@ -94,7 +82,7 @@ def kernel_program(
                 "window": case.layer.window,
                 "groups": case.layer.groups,
                 "multiplier": case.layer.target.c // case.layer.source.c,
-                "quant": case.quant,
+                "quant": case.layer.quant,
                 **case.stored.parameters,
             },
             constants=case.constants,
@@ -135,7 +123,7 @@ def kernel_program(
         prefix=PREFIX,
         engine="kernels",
         files={name: templates.get_template(file).render(context) for name, file in files.items()},
-        defines=("SNN_CHECKED",) if checked else (),
+        defines=tuple(defines),
         library=("sparse_nn", "cmsis_nn") if uses_cmsis else ("sparse_nn",),
         arena_bytes=input_bytes + output_bytes,
     )
@@ -152,7 +140,7 @@ def reference(case: Case, activations: Array) -> Array:
     layer = case.layer
     w = layer.window
     x = activations.reshape(layer.source.h, layer.source.w, layer.source.c).astype(np.int64)
-    x = x + case.quant["input_offset"]
+    x = x + case.layer.quant["input_offset"]
     out = layer.target
     ys = np.arange(out.h)[:, None] * w.stride_h - w.pad_top
     xs = np.arange(out.w)[:, None] * w.stride_w - w.pad_left
@@ -185,7 +173,7 @@ def reference(case: Case, activations: Array) -> Array:
         sums = sums.reshape(out.h, out.w, out.c)
     if layer.bias is not None:
         sums = sums + layer.bias.astype(np.int64)
-    return requantize(sums, layer.multiplier, layer.shift, case.quant)
+    return requantize(sums, layer.multiplier, layer.shift, case.layer.quant)
 
 
 def requantize(sums: Array, multiplier: Array, shift: Array, quant: dict[str, int]) -> Array:

@@ -73,6 +73,18 @@ FIT_SHAPES = (
     LayerShape("P", CONV, (24, 9, 2), 12, (3, 3)),
     LayerShape("Q", CONV, (17, 30, 1), 8, (3, 3)),
     LayerShape("R", CONV, (12, 18, 5), 6, (3, 3), dilation=2),
+    LayerShape("S", DEPTHWISE, (16, 16, 8), 8, (5, 5)),
+    LayerShape("T", DEPTHWISE, (10, 10, 32), 32, (5, 5)),
+    LayerShape("U", DEPTHWISE, (15, 12, 16), 16, (5, 5), stride=2),
+    LayerShape("V", DEPTHWISE, (9, 9, 12), 12, (7, 7)),
+    LayerShape("W", DEPTHWISE, (7, 11, 24), 24, (3, 5), same=False),
+    LayerShape("X", CONNECTED, (1, 1, 60), 30),
+    LayerShape("Y", CONNECTED, (1, 1, 33), 10),
+    LayerShape("Z", CONNECTED, (1, 1, 16), 50),
+    LayerShape("aa", CONNECTED, (1, 1, 250), 7),
+    LayerShape("bb", CONNECTED, (1, 1, 20), 12),
+    LayerShape("cc", CONV, (9, 14, 5), 7, (3, 3)),
+    LayerShape("dd", CONV, (15, 10, 5), 11),
 )
 SPARSITIES = (0.0, 0.6, 0.9, 0.97)
 SCRATCHES = (3 * 1024, 12 * 1024)

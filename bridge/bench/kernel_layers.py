@@ -50,6 +50,8 @@ SHAPES = (
     LayerShape("conv 3x3x16 > 16, 31x29", CONV, (31, 29, 16), 16, (3, 3)),
     LayerShape("conv 3x3x32 > 32 dilated, 16x16", CONV, (16, 16, 32), 32, (3, 3), dilation=2),
     LayerShape("conv 1x1x64 > 64, 25x5", CONV, (25, 5, 64), 64),
+    LayerShape("conv 3x3x16 > 16, 31x29, no ReLU", CONV, (31, 29, 16), 16, (3, 3), zero_point=3),
+    LayerShape("conv 1x1x64 > 64, 25x5, no ReLU", CONV, (25, 5, 64), 64, zero_point=3),
     LayerShape("depthwise 3x3x64, 25x5", DEPTHWISE, (25, 5, 64), 64, (3, 3)),
     LayerShape("depthwise 3x3x16 /2, 48x48", DEPTHWISE, (48, 48, 16), 16, (3, 3), stride=2),
     LayerShape("fully connected 1024 > 256", CONNECTED, (1, 1, 1024), 256),
@@ -76,10 +78,11 @@ def bench_layer(shape: LayerShape, sparsity: float, core: str, seed: int = 0) ->
     weights[weights == 0] = 1
     rows, columns = shape.block
     matrix = weights.reshape(shape.channels, -1)
-    grid = (matrix.shape[0] // rows, matrix.shape[1] // columns)
+    grid = (-(-matrix.shape[0] // rows), -(-matrix.shape[1] // columns))
     keep = np.ones(grid[0] * grid[1], dtype=bool)
     keep[rng.permutation(keep.size)[: round(keep.size * sparsity)]] = False
-    matrix *= np.kron(keep.reshape(grid), np.ones(shape.block))
+    kept = np.kron(keep.reshape(grid), np.ones(shape.block))
+    matrix *= kept[: matrix.shape[0], : matrix.shape[1]]
     weights = matrix.reshape(taps).astype(np.int8)
     if depthwise:
         weights = weights.transpose(3, 1, 2, 0)

@@ -85,8 +85,17 @@ def baseline(layer: Weighted) -> Stored | None:
     return found or store(layer, offered)
 
 
-def measure(cases: Sequence[Case], core: str, folder: Path, seed: int = 0) -> list[Measured]:
+def measure(
+    cases: Sequence[Case], core: str, folder: Path, seed: int = 0, defines: Sequence[str] = ()
+) -> list[Measured]:
     """Run every case once on an emulated core.
+
+    Args:
+        cases: the layers.
+        core: for example ``cortex-m4``.
+        folder: where to build.
+        seed: of the activations.
+        defines: for the library; see :func:`~bridge.bench.kernel_cases.kernel_program`.
 
     Raises:
         ProofError: a kernel's outputs differ from the reference.
@@ -94,7 +103,7 @@ def measure(cases: Sequence[Case], core: str, folder: Path, seed: int = 0) -> li
     result = []
     rng = np.random.default_rng(seed)
     for batch in _batches(cases):
-        result += _measure(batch, core, folder, rng)
+        result += _measure(batch, core, folder, rng, defines)
     return result
 
 
@@ -113,9 +122,13 @@ def _batches(cases: Sequence[Case]) -> Iterator[list[Case]]:
 
 
 def _measure(
-    cases: Sequence[Case], core: str, folder: Path, rng: np.random.Generator
+    cases: Sequence[Case],
+    core: str,
+    folder: Path,
+    rng: np.random.Generator,
+    defines: Sequence[str],
 ) -> list[Measured]:
-    firmware = build_c(kernel_program(cases), core, folder)
+    firmware = build_c(kernel_program(cases, defines=defines), core, folder)
     result = []
     for index, case in enumerate(cases):
         activations = rng.integers(-128, 128, case.input_bytes).astype(np.int8)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from bridge.compile.formats import Stored, Weighted
-from bridge.encode.block1x4 import BLOCK, even_bias, largest_1x4_sum, pack_1x4
-from bridge.encode.block1x4_vector import pack_1x4_vector
-from bridge.encode.block4x1 import pack_4x1
-from bridge.encode.block4x1_vector import pack_4x1_vector
-from bridge.encode.dual import largest_sum
-from bridge.encode.gather_vector import pack_gather_vector
-from bridge.encode.octet import pack_octet
-from bridge.encode.pairs import LARGEST_SUM as LARGEST_PAIRED
-from bridge.encode.rows import RowTables
+from bridge.encode.block1x4 import BLOCK, even_bias, largest_1x4_sum, pack_1x4, unpack_1x4
+from bridge.encode.block1x4_vector import pack_1x4_vector, unpack_1x4_vector
+from bridge.encode.block4x1 import pack_4x1, unpack_4x1
+from bridge.encode.block4x1_vector import pack_4x1_vector, unpack_4x1_vector
+from bridge.encode.bounds import largest_sum
+from bridge.encode.gather_vector import pack_gather_vector, unpack_gather_vector
+from bridge.encode.octet import pack_octet, unpack_octet
+from bridge.encode.pairs import LARGEST_PAIRED
+from bridge.encode.rows import MOST_SHIFT, RowStream, RowTables
 from bridge.encode.streams import StreamError, fold_zero_point
-from bridge.encode.wide import COLUMNS, ROWS, order_wide
+from bridge.encode.wide import COLUMNS, ROWS, order_wide, wide_from_order
 from bridge.graph.model import Array
 
-LARGEST_SUM = 2**30 - 1
+LARGEST_REACH = 2**30 - 1
+"""Of ``|sum| + |bias|``: twice that is what is multiplied."""
+
+UNROLLED = 4
+"""Blocks of the dense kernel that stand in a row; those left over are looped over one by one."""
 
 Matrix = npt.NDArray[np.int8]
 Tables = dict[str, Array]
@@ -44,9 +49,9 @@ def octet(layer: Weighted) -> Stored | None:
             "batches": float(packed.batches),
             "halves": float(packed.halves),
             "chunks": float(packed.chunks),
-            "outputs": float(layer.target.c),
-            "layers": 1.0,
+            **_outputs(layer),
         },
+        unpack=lambda c: unpack_octet(replace(packed, stream=c["stream"]))[0],
     )
 
 
@@ -56,20 +61,20 @@ def block4x1(layer: Weighted) -> Stored | None:
     if made is None:
         return None
     packed, tables = made
-    groups = -(-layer.target.c // 4)
+    groups = -(-layer.target.c // ROWS)
     return Stored(
         "fully_connected_4x1",
         "snn_fully_connected_4x1_s8",
         {"stream": packed.stream, **tables},
-        16 * groups,
+        4 * ROWS * groups,
         own_requantization=True,
         work={
             "batches": float(packed.batches),
             "chunks": float(packed.chunks),
             "groups": float(groups),
-            "outputs": float(layer.target.c),
-            "layers": 1.0,
+            **_outputs(layer),
         },
+        unpack=lambda c: unpack_4x1(replace(packed, stream=c["stream"])),
     )
 
 
@@ -95,72 +100,46 @@ def block1x4(layer: Weighted) -> Stored | None:
             "halves": float(packed.halves),
             "chunks": float(packed.chunks),
             "inputs": float(layer.source.c),
-            "outputs": float(layer.target.c),
-            "layers": 1.0,
+            **_outputs(layer),
         },
+        unpack=lambda c: unpack_1x4(replace(packed, stream=c["stream"]))[0],
     )
 
 
 def block1x4_vector(layer: Weighted) -> Stored | None:
     """Blocks of four neighbouring inputs for MVE; None where the kernel can't run the layer."""
-    made = _packed(layer, lambda matrix, _: pack_1x4_vector(matrix))
-    if made is None:
-        return None
-    packed, tables = made
-    return Stored(
-        "fully_connected_1x4_vector",
-        "snn_fully_connected_1x4_vector_s8",
-        {"stream": packed.stream, **tables},
-        BLOCK * -(-layer.source.c // BLOCK) + 4 * layer.target.c,
-        own_requantization=True,
-        work={
-            "batches": float(packed.batches),
-            "inputs": float(layer.source.c),
-            "outputs": float(layer.target.c),
-            "layers": 1.0,
-        },
+    return _vector(
+        layer,
+        "1x4",
+        pack_1x4_vector,
+        unpack_1x4_vector,
+        scratch=BLOCK * -(-layer.source.c // BLOCK) + 4 * layer.target.c,
+        work={"inputs": float(layer.source.c)},
     )
 
 
 def block4x1_vector(layer: Weighted) -> Stored | None:
     """Blocks of four neighbouring outputs for MVE; None where the kernel can't run the layer."""
-    made = _packed(layer, lambda matrix, _: pack_4x1_vector(matrix))
-    if made is None:
-        return None
-    packed, tables = made
-    groups = -(-layer.target.c // 4)
-    return Stored(
-        "fully_connected_4x1_vector",
-        "snn_fully_connected_4x1_vector_s8",
-        {"stream": packed.stream, **tables},
-        16 * groups,
-        own_requantization=True,
-        work={
-            "batches": float(packed.batches),
-            "groups": float(groups),
-            "outputs": float(layer.target.c),
-            "layers": 1.0,
-        },
+    groups = -(-layer.target.c // ROWS)
+    return _vector(
+        layer,
+        "4x1",
+        pack_4x1_vector,
+        unpack_4x1_vector,
+        scratch=4 * ROWS * groups,
+        work={"groups": float(groups)},
     )
 
 
 def gather_vector(layer: Weighted) -> Stored | None:
     """Nonzero weights in batches of sixteen for MVE; None where the kernel can't run the layer."""
-    made = _packed(layer, lambda matrix, _: pack_gather_vector(matrix))
-    if made is None:
-        return None
-    packed, tables = made
-    return Stored(
-        "fully_connected_gather_vector",
-        "snn_fully_connected_gather_vector_s8",
-        {"stream": packed.stream, **tables},
-        4 * layer.target.c,
-        own_requantization=True,
-        work={
-            "batches": float(packed.batches),
-            "outputs": float(layer.target.c),
-            "layers": 1.0,
-        },
+    return _vector(
+        layer,
+        "gather",
+        pack_gather_vector,
+        unpack_gather_vector,
+        scratch=4 * layer.target.c,
+        work={},
     )
 
 
@@ -170,7 +149,9 @@ def wide(layer: Weighted) -> Stored | None:
     if made is None:
         return None
     ordered, tables = made
-    groups, blocks = -(-layer.target.c // ROWS), -(-layer.source.c // COLUMNS)
+    groups, (blocks, rest) = -(-layer.target.c // ROWS), divmod(layer.source.c, COLUMNS)
+    quads, singles = divmod(blocks, UNROLLED)
+    calls = (blocks > 0) + (rest > 0)
     return Stored(
         "fully_connected_wide",
         "snn_fully_connected_wide_s8",
@@ -178,11 +159,42 @@ def wide(layer: Weighted) -> Stored | None:
         4 * ROWS * groups,
         own_requantization=True,
         work={
-            "blocks": float(groups * blocks),
-            "groups": float(groups * (2 if layer.source.c % COLUMNS else 1)),
-            "outputs": float(layer.target.c),
-            "layers": 1.0,
+            "quads": float(groups * quads),
+            "singles": float(groups * (singles + (rest > 0))),
+            "calls": float(groups * calls),
+            "groups": float(groups),
+            **_outputs(layer),
         },
+        unpack=lambda c: wide_from_order(c["weights"], layer.target.c, layer.source.c),
+    )
+
+
+def _outputs(layer: Weighted) -> dict[str, float]:
+    return {"outputs": float(layer.target.c), "layers": 1.0}
+
+
+def _vector(
+    layer: Weighted,
+    name: str,
+    pack: Callable[[Matrix], RowStream],
+    unpack: Callable[[RowStream], Matrix],
+    *,
+    scratch: int,
+    work: Mapping[str, float],
+) -> Stored | None:
+    """A format for MVE, whose sums are requantized at the end."""
+    made = _packed(layer, lambda matrix, _: pack(matrix))
+    if made is None:
+        return None
+    packed, tables = made
+    return Stored(
+        f"fully_connected_{name}_vector",
+        f"snn_fully_connected_{name}_vector_s8",
+        {"stream": packed.stream, **tables},
+        scratch,
+        own_requantization=True,
+        work={"batches": float(packed.batches), **work, **_outputs(layer)},
+        unpack=lambda c: unpack(replace(packed, stream=c["stream"])),
     )
 
 
@@ -233,9 +245,10 @@ def requantization(
     more = np.zeros(len(matrix), dtype=np.int64) if added is None else added
     bias = folded.astype(np.int64) - more
     reach = largest_sum(matrix) + np.abs(more) + np.abs(bias)
-    if reach.size and reach.max() > LARGEST_SUM:
+    if reach.size and reach.max() > LARGEST_REACH:
         return None
-    if np.any(layer.shift > -1) or np.any(layer.multiplier < 2**30):
+    shifts = np.any(layer.shift > -1) or np.any(layer.shift < -MOST_SHIFT)
+    if shifts or np.any(layer.multiplier < 2**30):
         return None
     return {
         "bias2": (2 * bias).astype(np.int32),

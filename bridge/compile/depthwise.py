@@ -12,8 +12,8 @@ from bridge.compile.proofs import (
     exact_channels,
     finish_of,
     provable_bias,
-    walk_parameters,
 )
+from bridge.compile.walks import walk_parameters
 from bridge.encode.dual_dense import depthwise_scratch
 from bridge.encode.geometry import DEPTHWISE_ROW, DEPTHWISE_TILE, DualGeometry
 from bridge.graph.model import Array
@@ -44,6 +44,7 @@ def dual_depthwise(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Store
         parameters={**walk_parameters(geometry), "group": geometry.source[2]},
         own_requantization=True,
         work=depthwise_work(layer, geometry, exact_channels(finish, layer)),
+        unpack=lambda c: c["weights"].T,
     )
 
 

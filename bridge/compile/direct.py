@@ -6,11 +6,15 @@ Entries are those of d8, their positions distances in the image that windows wal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from bridge.compile.formats import Stored, Weighted
 from bridge.compile.steps import Shape
-from bridge.encode.streams import StreamError, fold_zero_point, pack_d8
+from bridge.encode.streams import StreamError, fold_zero_point, pack_d8, unpack_d8
+from bridge.graph.model import Array
 
 
 def image_of(layer: Weighted) -> Shape:
@@ -39,6 +43,11 @@ def direct(layer: Weighted) -> Stored | None:
         )
     except StreamError:
         return None
+
+    def unpack(c: Mapping[str, Array]) -> Array:
+        held = unpack_d8(replace(packed, stream=c["stream"], count=c["count"]))
+        return held.reshape(spread.shape)[:, :: w.dilation_h, columns, :]
+
     # Weights quantized per tensor have one requantization for all channels: it is kept once.
     shared = len(set(zip(layer.multiplier.tolist(), layer.shift.tolist(), strict=True))) == 1
     kept = slice(0, 1) if shared else slice(None)
@@ -55,4 +64,5 @@ def direct(layer: Weighted) -> Stored | None:
         0 if image == layer.source else image.h * image.w * image.c,
         parameters={"image_h": image.h, "image_w": image.w, "apart": 0 if shared else 1},
         own_requantization=True,
+        unpack=unpack,
     )

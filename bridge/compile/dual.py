@@ -6,6 +6,9 @@ fit into the scratch that the layer may take.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,29 +20,13 @@ from bridge.compile.proofs import (
     exact_channels,
     finish_of,
     provable_bias,
-    walk_parameters,
 )
+from bridge.compile.walks import pixels, walk_parameters
 from bridge.encode.dual import pack_table
-from bridge.encode.dual_dense import blocks, dense_scratch, order_dense
+from bridge.encode.dual_dense import blocks, dense_from_order, dense_scratch, order_dense
 from bridge.encode.geometry import DENSE_ROW, TILE, DualGeometry
-from bridge.encode.taps import count_taps, pack_taps
+from bridge.encode.taps import count_taps, pack_taps, unpack_taps
 from bridge.graph.model import Array
-
-
-def pixels(layer: Weighted) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Source and target as the kernels see them.
-
-    A 1×1 convolution without stride sees one long row of pixels, whatever the image's shape.
-    """
-    w = layer.window
-    source = (layer.source.h, layer.source.w, layer.source.c)
-    target = (layer.target.h, layer.target.w, layer.target.c)
-    if (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.pad_top, w.pad_left) == (
-        1, 1, 1, 1, 0, 0,
-    ) and source[:2] == target[:2]:  # fmt: skip
-        source = (1, source[0] * source[1], source[2])
-        target = (1, target[0] * target[1], target[2])
-    return source, target
 
 
 def geometries(layer: Weighted, order: str) -> list[DualGeometry]:
@@ -149,6 +136,11 @@ def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
     finish = finish_of(_matrix(layer), bias, layer)
     table = pack_table(packed, bias, finish, layer.shift)
     constants: dict[str, Array] = {"stream": packed.stream, "table": table}
+
+    def unpack(c: Mapping[str, Array]) -> Array:
+        stored = replace(packed, stream=c["stream"], place=(c["table"][:, 0] >> 4).astype(np.uint8))
+        return unpack_taps(stored, geometry.positions())
+
     return Stored(
         "convolve_dual_sparse",
         "snn_convolve_dual_sparse_s8",
@@ -157,6 +149,7 @@ def dual(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | None:
         parameters={**walk_parameters(geometry), "line": table.shape[1]},
         own_requantization=True,
         work=sparse_work(layer, geometry, exact_channels(finish, layer)),
+        unpack=unpack,
     )
 
 
@@ -181,6 +174,7 @@ def dual_dense(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> Stored | 
         parameters=walk_parameters(geometry),
         own_requantization=True,
         work=dense_work(layer, geometry, exact_channels(finish, layer)),
+        unpack=lambda c: dense_from_order(c["weights"], layer.target.c, geometry),
     )
 
 

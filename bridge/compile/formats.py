@@ -7,12 +7,13 @@ that the planner chooses from; a new kernel is added there and as a template.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bridge.compile.steps import Shape, Window
+from bridge.encode.streams import StreamError, fold_zero_point, pack_d8, unpack_d8
 from bridge.graph.model import Array
 
 COMFORTABLE_SCRATCH = 12 * 1024
@@ -38,6 +39,7 @@ class Weighted:
         multiplier: int32 ``[out]``, requantization in Q31.
         shift: int32 ``[out]``, TFLite's: negative is to the right.
         output_zero_point: of the output.
+        activation: least and largest output that the fused activation leaves.
     """
 
     kind: str
@@ -52,6 +54,22 @@ class Weighted:
     multiplier: Array
     shift: Array
     output_zero_point: int
+    activation: tuple[int, int] = (-128, 127)
+
+    @property
+    def quant(self) -> dict[str, int]:
+        """The fields of ``snn_quant``."""
+        return {
+            "input_offset": -self.input_zero_point,
+            "output_offset": self.output_zero_point,
+            "activation_min": self.activation[0],
+            "activation_max": self.activation[1],
+        }
+
+    @property
+    def rectified(self) -> bool:
+        """Whether no output lies below the zero point, as behind a ReLU."""
+        return self.activation[0] >= self.output_zero_point
 
     @property
     def macs(self) -> int:
@@ -88,6 +106,8 @@ class Stored:
         parameters: what its template needs beside the layer's own parameters.
         own_requantization: the constants hold the requantization in a form of their own.
         work: how often the kernel does what costs time, by name; see ``bridge.compile.cost``.
+        unpack: the format's inverse: the constants to the layer's weights in their order; None
+            where ``weights`` of the constants holds them as they are.
     """
 
     kernel: str
@@ -97,6 +117,16 @@ class Stored:
     parameters: Mapping[str, int] = field(default_factory=dict)
     own_requantization: bool = False
     work: Mapping[str, float] = field(default_factory=dict)
+    unpack: Callable[[Mapping[str, Array]], Array] | None = None
+
+    def weights(self) -> Array:
+        """The weights that the constants hold, flat.
+
+        Raises:
+            StreamError: the constants are damaged.
+        """
+        held = self.constants["weights"] if self.unpack is None else self.unpack(self.constants)
+        return held.reshape(-1)
 
     def with_requantization(self, layer: Weighted) -> dict[str, Array]:
         """All arrays for flash."""
@@ -113,13 +143,18 @@ def dense(layer: Weighted) -> Stored:
         "FULLY_CONNECTED": "fully_connected_s8" if layer.one_pixel else "convolve_s8",
     }[layer.kind]
     depth = 1 if layer.kind == "DEPTHWISE_CONV_2D" else layer.source.c // layer.groups
+    outputs = layer.target.h * layer.target.w * layer.target.c
     taps = layer.target.c * taps_inside(layer)
     work = {
         f"{function} macs": float(taps * depth),
-        f"{function} taps": float(taps),
-        f"{function} outputs": float(layer.target.h * layer.target.w * layer.target.c),
+        f"{function} outputs": float(outputs),
         "layers": 1.0,
     }
+    if not layer.one_pixel:
+        every = outputs * layer.window.kernel_h * layer.window.kernel_w
+        work[f"{function} taps"] = float(taps)
+        work[f"{function} taps outside"] = float(every - taps)
+        work[f"{function} rows"] = float(outputs * layer.window.kernel_h)
     return Stored(function, f"snn_{function}", _dense_constants(layer), work=work)
 
 
@@ -142,15 +177,17 @@ def d8(layer: Weighted) -> Stored | None:
     """Nonzero weights as (delta, weight) pairs; see ``bridge.encode.streams``."""
     if layer.kind == "DEPTHWISE_CONV_2D" or layer.groups != 1:
         return None
-    from bridge.encode.streams import fold_zero_point, pack_d8
-
     matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
-    packed = pack_d8(matrix)
-    constants: dict[str, Array] = {
-        "stream": packed.stream,
-        "count": packed.count,
-        "bias": fold_zero_point(matrix, layer.bias, layer.input_zero_point),
-    }
+    try:
+        packed = pack_d8(matrix)
+        bias = fold_zero_point(matrix, layer.bias, layer.input_zero_point)
+    except StreamError:
+        return None
+    constants: dict[str, Array] = {"stream": packed.stream, "count": packed.count, "bias": bias}
+
+    def unpack(c: Mapping[str, Array]) -> Array:
+        return unpack_d8(replace(packed, stream=c["stream"], count=c["count"]))
+
     pixels, channels = layer.target.h * layer.target.w, layer.target.c
     if layer.one_pixel:
         work = {
@@ -158,7 +195,13 @@ def d8(layer: Weighted) -> Stored | None:
             "rows": float(channels),
             "layers": 1.0,
         }
-        return Stored("fully_connected_d8", "snn_fully_connected_sparse_s8", constants, work=work)
+        return Stored(
+            "fully_connected_d8",
+            "snn_fully_connected_sparse_s8",
+            constants,
+            work=work,
+            unpack=unpack,
+        )
     # snn_convolve_sparse_s8_get_scratch_size: four unrolled pixels.
     taps = layer.window.kernel_h * layer.window.kernel_w
     work = {
@@ -175,6 +218,7 @@ def d8(layer: Weighted) -> Stored | None:
         constants,
         4 * taps * layer.source.c,
         work=work,
+        unpack=unpack,
     )
 
 

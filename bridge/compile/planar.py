@@ -6,16 +6,19 @@ decided here: the fewest cycles that fit into the scratch that the layer may tak
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from bridge.compile.cost import cycles
-from bridge.compile.dual import pixels
 from bridge.compile.formats import COMFORTABLE_SCRATCH, Stored, Weighted
 from bridge.compile.unrolling import unrolling_work
+from bridge.compile.walks import pixels, walk_parameters
 from bridge.encode.planar import TILE, PlanarGeometry, why_not_planar
 from bridge.encode.streams import StreamError, fold_zero_point
-from bridge.encode.taps import count_taps, pack_taps, tap_code
+from bridge.encode.taps import CHAIN, count_taps, pack_taps, tap_code, unpack_taps
 from bridge.graph.model import Array
 
 NAME, DEPTHWISE = "planar-vector", "depthwise-vector"
@@ -63,28 +66,30 @@ def _stored(
         "multiplier": layer.multiplier,
         "code": tap_code(packed, bias, layer.shift),
     }
+
+    def unpack(c: Mapping[str, Array]) -> Array:
+        place = (c["code"] >> 4 & CHAIN).astype(np.uint8)
+        held = unpack_taps(replace(packed, stream=c["stream"], place=place), geometry.positions())
+        return held.T if geometry.group else held
+
     return Stored(
         kernel,
         f"snn_{kernel}_s8",
         constants,
         geometry.scratch,
         parameters={
-            "band": geometry.band,
-            "segment": geometry.segment,
+            **walk_parameters(geometry),
             "lanes": geometry.lanes,
             "group": geometry.group,
-            "source_h": geometry.source[0],
-            "source_w": geometry.source[1],
-            "target_h": geometry.target[0],
-            "target_w": geometry.target[1],
         },
         own_requantization=True,
         work=work,
+        unpack=unpack,
     )
 
 
 def geometries(layer: Weighted) -> list[PlanarGeometry]:
-    """Every walk worth thinking of, by lanes, band, segment and group."""
+    """Every walk worth thinking of that the kernels can take, by lanes, band, segment and group."""
     source, target = pixels(layer)
     w = layer.window
     height, width, channels = target
@@ -114,7 +119,7 @@ def geometries(layer: Weighted) -> list[PlanarGeometry]:
                     )
                     for group in groups
                 ]
-    return found
+    return [geometry for geometry in found if not geometry.why_not()]
 
 
 def best_geometry(
@@ -141,9 +146,8 @@ def sparse_work(layer: Weighted, geometry: PlanarGeometry, entries: int) -> dict
     return {
         "tile entries": every * entries,
         "tile channels": every * channels,
-        # Ties of negative values are set right where such values stay; whether a ReLU cuts them off
-        # is not known here, but behind one the zero point mostly is the least value.
-        "signed channels": every * channels * (layer.output_zero_point > -128),
+        # Ties of negative values are set right where such values stay.
+        "signed channels": every * channels * (not layer.rectified),
         "tiles": float(tiles),
         **unrolling_work(layer, geometry),
         "places": float(-(-geometry.outputs // TILE)),

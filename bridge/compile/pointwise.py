@@ -7,11 +7,16 @@ import numpy.typing as npt
 
 from bridge.compile.connected import requantization
 from bridge.compile.formats import Stored, Weighted
-from bridge.compile.proofs import LOWEST
-from bridge.encode.dual import EXACT, extreme_sums, largest_sum
+from bridge.encode.bounds import extreme_sums, largest_sum
+from bridge.encode.dual import EXACT
 from bridge.encode.finish import POINTWISE_ROOM, more_offset, prove_finish
-from bridge.encode.pairs import LARGEST_SUM
-from bridge.encode.pointwise import UNROLLED, order_pointwise
+from bridge.encode.pairs import LARGEST_PAIRED
+from bridge.encode.pointwise import (
+    UNROLLED,
+    PointwiseTables,
+    order_pointwise,
+    pointwise_from_order,
+)
 from bridge.encode.rows import RowTables
 from bridge.encode.streams import StreamError
 from bridge.encode.wide import COLUMNS, ROWS
@@ -26,7 +31,7 @@ def pointwise(layer: Weighted) -> Stored | None:
         return None
     matrix = np.asarray(layer.weights, dtype=np.int8).reshape(layer.target.c, -1)
     tables = requantization(matrix, layer)
-    if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_SUM:
+    if tables is None or largest_sum(matrix).max(initial=0) > LARGEST_PAIRED:
         return None
     finished = _finished(matrix, layer, RowTables(**tables))
     try:
@@ -41,11 +46,12 @@ def pointwise(layer: Weighted) -> Stored | None:
         {"weights": ordered},
         4 * COLUMNS * blocks,
         own_requantization=True,
+        unpack=lambda c: pointwise_from_order(c["weights"], *matrix.shape)[0],
         work={
             "blocks": float(pairs * groups * blocks),
             "chunks": float(pairs * groups * -(-blocks // UNROLLED)),
             "groups": float(pairs * groups),
-            "exact groups": float(pairs * np.count_nonzero(finished.shift[::ROWS] >= EXACT)),
+            "exact groups": float(pairs * np.count_nonzero(finished.last[::ROWS] >= EXACT)),
             "inputs": float(pairs * blocks),
             "pairs": float(pairs * (2 if layer.target.c % ROWS else 1)),
             "layers": 1.0,
@@ -53,21 +59,26 @@ def pointwise(layer: Weighted) -> Stored | None:
     )
 
 
-def _finished(matrix: npt.NDArray[np.int8], layer: Weighted, tables: RowTables) -> RowTables:
+def _finished(matrix: npt.NDArray[np.int8], layer: Weighted, tables: RowTables) -> PointwiseTables:
     """Tables for the fast requantization where all four outputs of a group are proved for it."""
     bias = tables.bias2 // 2
     lowest, highest = extreme_sums(matrix, bias)
     finish = prove_finish(
-        layer.multiplier, layer.shift, lowest, highest, LOWEST, room=POINTWISE_ROOM
+        layer.multiplier,
+        layer.shift,
+        lowest,
+        highest,
+        layer.output_zero_point,
+        room=POINTWISE_ROOM,
     )
-    proved = finish.proved & (layer.output_zero_point == LOWEST)
+    proved = finish.proved & layer.rectified
     groups = -(-len(proved) // ROWS)
     padded = np.ones(ROWS * groups, dtype=np.bool_)
     padded[: len(proved)] = proved
     fast = np.repeat(padded.reshape(groups, ROWS).all(axis=1), ROWS)[: len(proved)]
     shifted = bias.astype(np.int64) << POINTWISE_ROOM
     more = more_offset(-layer.shift.astype(np.int64), POINTWISE_ROOM)
-    return RowTables(
+    return PointwiseTables(
         np.where(fast, shifted, tables.bias2).astype(np.int32),
         np.where(fast, finish.cut(layer.shift), tables.multiplier).astype(np.int32),
         np.where(fast, more, tables.shift + EXACT).astype(np.uint8),

@@ -6,13 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.compile.formats import Weighted
-from bridge.encode.dual import EXACT, extreme_sums, why_not_dual
+from bridge.encode.bounds import extreme_sums
+from bridge.encode.dual import EXACT, why_not_dual
 from bridge.encode.finish import Finish, prove_finish
 from bridge.encode.geometry import DualGeometry
 from bridge.encode.streams import StreamError, fold_zero_point
 from bridge.graph.model import Array
-
-LOWEST = -128
 
 
 def provable_bias(
@@ -38,7 +37,7 @@ def exact_channels(finish: Finish, layer: Weighted) -> int:
 
     All where outputs may lie below the zero point: what is proved holds above it.
     """
-    if layer.output_zero_point > LOWEST:
+    if not layer.rectified:
         return layer.target.c
     return int(np.count_nonzero(~finish.proved))
 
@@ -50,16 +49,4 @@ def dense_tables(bias: npt.NDArray[np.int32], finish: Finish, layer: Weighted) -
         "bias": bias,
         "multiplier": finish.multiplier,
         "shift": (-layer.shift + exact).astype(np.uint8),
-    }
-
-
-def walk_parameters(geometry: DualGeometry) -> dict[str, int]:
-    """What every kernel's template needs to know of a walk."""
-    return {
-        "band": geometry.band,
-        "segment": geometry.segment,
-        "source_h": geometry.source[0],
-        "source_w": geometry.source[1],
-        "target_h": geometry.target[0],
-        "target_w": geometry.target[1],
     }

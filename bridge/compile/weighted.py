@@ -16,7 +16,7 @@ from bridge.compile.program import LayerPlan
 from bridge.compile.quantization import activation_range, per_channel, per_tensor, quantization
 from bridge.compile.steps import Shape, Step, Window, image, window
 from bridge.compile.target import Target, required
-from bridge.errors import ModelError, UnsupportedOperator
+from bridge.errors import ModelError, ProofError, UnsupportedOperator
 from bridge.graph import Graph, Operator, Tensor
 from bridge.graph.model import Array
 
@@ -62,6 +62,7 @@ def read_weighted(graph: Graph, operator: Operator, core: str) -> Weighted:
         multiplier=np.array(multiplier, dtype=np.int32),
         shift=np.array(shift, dtype=np.int32),
         output_zero_point=quantization(output).zero_point,
+        activation=_activation(operator, output),
     )
 
 
@@ -71,6 +72,7 @@ def weighted(graph: Graph, operator: Operator, target: Target) -> Step:
     if target.engine in ("c-sparse", "c-compact"):
         layer = settle_dead_channels(layer)
     name, stored, reason = _store(layer, operator, target)
+    _prove(operator, layer, name, stored)
     chosen = _Choice(
         name,
         stored.function,
@@ -90,7 +92,7 @@ def weighted(graph: Graph, operator: Operator, target: Target) -> Step:
             "window": layer.window,
             "groups": layer.groups,
             "multiplier": layer.target.c // layer.source.c if depthwise else 1,
-            "quant": _quant(graph, operator, required(graph, operator)),
+            "quant": layer.quant,
             **stored.parameters,
         },
         constants=constants,
@@ -124,6 +126,7 @@ def transpose_convolution(graph: Graph, operator: Operator, target: Target) -> S
         multiplier=np.array(multiplier, dtype=np.int32),
         shift=np.array(shift, dtype=np.int32),
         output_zero_point=quantization(output).zero_point,
+        activation=_activation(operator, output),
     )
     constants: dict[str, Array] = {
         "weights": values,
@@ -143,7 +146,7 @@ def transpose_convolution(graph: Graph, operator: Operator, target: Target) -> S
             "source": place,
             "target": result,
             "window": slide,
-            "quant": _quant(graph, operator, source),
+            "quant": layer.quant,
         },
         constants=constants,
     )
@@ -187,6 +190,19 @@ def _store(layer: Weighted, operator: Operator, target: Target) -> tuple[str, St
     return choose(layer, Budget(scratch=scratch, price=target.price))
 
 
+def _prove(operator: Operator, layer: Weighted, form: str, stored: Stored) -> None:
+    """Unpack what was chosen: the weights come out of its bytes as they went in."""
+    try:
+        held = stored.weights()
+        wrong = int(np.count_nonzero(held != layer.weights.reshape(-1)))
+    except ModelError as error:
+        raise ProofError(f"stored as {form}", error.what, layer=operator.name) from error
+    if wrong:
+        raise ProofError(
+            f"stored as {form}", f"{wrong} of {held.size} weights differ", layer=operator.name
+        )
+
+
 DENSE_CODE = 650
 """Bytes of a dense kernel, on Cortex-M4; the compact one is there anyway."""
 
@@ -221,12 +237,6 @@ def _bias(graph: Graph, operator: Operator, position: int) -> Array | None:
     return bias.data
 
 
-def _quant(graph: Graph, operator: Operator, source: Tensor) -> dict[str, int]:
-    out = quantization(graph.output(operator))
-    low, high = activation_range(operator.options.get("fused_activation_function") or "NONE", out)
-    return {
-        "input_offset": -quantization(source).zero_point,
-        "output_offset": out.zero_point,
-        "activation_min": low,
-        "activation_max": high,
-    }
+def _activation(operator: Operator, output: Tensor) -> tuple[int, int]:
+    name = operator.options.get("fused_activation_function") or "NONE"
+    return activation_range(name, quantization(output))

@@ -12,37 +12,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bridge.encode.bounds import largest_sum
 from bridge.encode.finish import Finish
 from bridge.encode.geometry import TILE, DualGeometry
 from bridge.encode.streams import frozen
 from bridge.encode.taps import TapStream
 
 FIELD = 23
-LARGEST_SUM = 2 ** (FIELD - 1) - 1
+LARGEST_PACKED = 2 ** (FIELD - 1) - 1
+"""Of ``|sum|``: it must fit its field of a packed word's sum."""
 LARGEST_BIAS = 2**24
 LARGEST_DENSE_BIAS = 2**28
 EXACT = 128
 """Marks a shift whose channel is not proved for the fast requantization."""
-
-
-def extreme_sums(
-    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32] | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The least and the largest ``bias + sum of x * w`` of each row over all int8 inputs."""
-    w = weights.astype(np.int64)
-    positive = np.where(w > 0, w, 0).sum(axis=1)
-    negative = -np.where(w < 0, w, 0).sum(axis=1)
-    start = np.zeros(len(w), dtype=np.int64) if bias is None else bias.astype(np.int64)
-    return start - 128 * positive - 127 * negative, start + 127 * positive + 128 * negative
-
-
-def largest_sum(
-    weights: npt.NDArray[np.int8], bias: npt.NDArray[np.int32] | None = None
-) -> npt.NDArray[np.int64]:
-    """The largest ``|bias + sum of x * w|`` of each row over all int8 inputs."""
-    lowest, highest = extreme_sums(weights, bias)
-    worst: npt.NDArray[np.int64] = np.maximum(np.abs(lowest), np.abs(highest))
-    return worst
 
 
 def why_not_dual(
@@ -68,9 +50,9 @@ def why_not_dual(
     if not 1 <= geometry.band <= height:
         return f"a band of {geometry.band} rows of {height}"
     sums = largest_sum(weights)
-    if sums.size and sums.max() > LARGEST_SUM:
+    if sums.size and sums.max() > LARGEST_PACKED:
         worst = int(sums.argmax())
-        return f"channel {worst} may sum to {sums[worst]}, the bound is {LARGEST_SUM}"
+        return f"channel {worst} may sum to {sums[worst]}, the bound is {LARGEST_PACKED}"
     most = LARGEST_BIAS if geometry.order == "rows" else LARGEST_DENSE_BIAS
     if bias.size and np.abs(bias.astype(np.int64)).max() >= most:
         return f"a bias of {most} or more"

@@ -54,6 +54,27 @@ class Walk:
         """Rows that a band needs."""
         return (self.band - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
 
+    def places(
+        self, channels: int, rows: int, steps: tuple[int, int, int]
+    ) -> npt.NDArray[np.int64]:
+        """Place of each filter tap ``[height * width * channels]``, relative to the output's.
+
+        Args:
+            channels: of the filter.
+            rows: packed rows from one row of the filter to the next.
+            steps: places from one packed row, one channel and one phase to the next.
+        """
+        ky, kx, c = np.meshgrid(
+            np.arange(self.kernel[0]),
+            np.arange(self.kernel[1]),
+            np.arange(channels),
+            indexing="ij",
+        )
+        column = kx * self.dilation[1]
+        lane = c * steps[1] + column % self.stride[1] * steps[2]
+        found = ky * rows * steps[0] + lane + column // self.stride[1]
+        return np.asarray(found.ravel(), dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class DualGeometry(Walk):
@@ -128,14 +149,5 @@ class DualGeometry(Walk):
 
     def positions(self) -> npt.NDArray[np.int64]:
         """Word of each filter tap ``[height * width * in]``, relative to the output position."""
-        ky, kx, c = np.meshgrid(
-            np.arange(self.kernel[0]),
-            np.arange(self.kernel[1]),
-            np.arange(self.source[2]),
-            indexing="ij",
-        )
-        row_step, channel_step, phase_step = self.steps
-        column = kx * self.dilation[1]
-        lane = c * channel_step + column % self.stride[1] * phase_step
-        words = ky * row_step + lane + column // self.stride[1]
-        return np.asarray(words.ravel(), dtype=np.int64)
+        # Rows stand sorted by row modulo the dilation: a filter's are neighbours.
+        return self.places(self.source[2], 1, self.steps)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bridge.encode.streams import StreamError
 
-LARGEST_SUM = 2**23 - 1
+LARGEST_PAIRED = 2**23 - 1
 """Of ``|sum of x * high|``: 256 times it must fit 32 bits."""
 
 

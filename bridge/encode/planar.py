@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bridge.encode.dual import largest_sum
+from bridge.encode.bounds import largest_sum
 from bridge.encode.geometry import Walk
 
 TILE = 16
@@ -94,6 +94,25 @@ class PlanarGeometry(Walk):
         places = -(-self.outputs // TILE) * TILE * 2
         return (self.target[2] + 1) * CHANNEL_RECORD + places + self.bytes
 
+    def why_not(self) -> str:
+        """What forbids this walk to the kernels; empty where nothing does."""
+        height, width = self.extent
+        if not 1 <= self.segment <= width or self.outputs < TILE:
+            return f"{self.segment} of {width} output columns, a tile takes {TILE}"
+        if not 1 <= self.band <= height:
+            return f"a band of {self.band} rows of {height}"
+        if self.group and self.source[2] != self.target[2]:
+            return "a channel multiplier"
+        # Offsets of 16 bits: of a tile's outputs, and of two channels' eight columns in the image
+        # and in the planes.
+        if self.farthest > LARGEST_PLACE:
+            return f"the outputs of a tile lie up to {self.farthest} bytes apart"
+        if 7 * self.stride[1] * self.source[2] + 1 > LARGEST_PLACE:
+            return "input columns too far apart"
+        if (self.steps[1] + 7) * self.lanes > LARGEST_PLACE:
+            return f"planes of {self.steps[1] * self.lanes} bytes"
+        return ""
+
     def positions(self) -> npt.NDArray[np.int64]:
         """Position of each filter tap ``[height * width * in]``, relative to the output's.
 
@@ -101,17 +120,7 @@ class PlanarGeometry(Walk):
         """
         if self.kernel == (1, 1) and not self.group:
             return np.arange(self.source[2], dtype=np.int64)
-        ky, kx, c = np.meshgrid(
-            np.arange(self.kernel[0]),
-            np.arange(self.kernel[1]),
-            np.arange(1 if self.group else self.source[2]),
-            indexing="ij",
-        )
-        row_step, channel_step, phase_step = self.steps
-        column = kx * self.dilation[1]
-        lane = c * channel_step + column % self.stride[1] * phase_step
-        found = ky * self.dilation[0] * row_step + lane + column // self.stride[1]
-        return np.asarray(found.ravel(), dtype=np.int64)
+        return self.places(1 if self.group else self.source[2], self.dilation[0], self.steps)
 
 
 def why_not_planar(
@@ -130,17 +139,8 @@ def why_not_planar(
         shift: TFLite's, ``[out]``; negative is to the right.
         geometry: the walk.
     """
-    height, width = geometry.extent
-    if not 1 <= geometry.segment <= width or geometry.outputs < TILE:
-        return f"{geometry.segment} of {width} output columns, a tile takes {TILE}"
-    if not 1 <= geometry.band <= height:
-        return f"a band of {geometry.band} rows of {height}"
-    if geometry.group and (geometry.source[2] != geometry.target[2]):
-        return "a channel multiplier"
-    if geometry.farthest > LARGEST_PLACE:
-        return f"the outputs of a tile lie up to {geometry.farthest} bytes apart"
-    if 7 * geometry.stride[1] * geometry.source[2] > LARGEST_PLACE:
-        return "input columns too far apart"
+    if why := geometry.why_not():
+        return why
     if np.any(shift > -1) or np.any(shift < -15) or np.any(multiplier < 2**30):
         return "a channel whose scale is not in [2^-16, 0.5)"
     if bias.size and np.abs(bias.astype(np.int64)).max() >= LARGEST_BIAS:

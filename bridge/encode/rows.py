@@ -24,6 +24,9 @@ HEADER = 4
 TRAILER = 12
 END = bytes([0, 0, 2])
 MOST_BATCHES = 255
+MOST_SHIFT = 23
+"""To the right. Half a unit and the zero point, ``(2 * zero point + 1) * 2**(shift - 1)`` with a
+factor of up to 255, are added to a number below 2^30: one bit further may leave 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +114,8 @@ def join_rows(rows: Sequence[Row], tables: RowTables, unrolled: Unrolled) -> npt
     count = len(rows)
     if not len(tables.bias2) == len(tables.multiplier) == len(tables.shift) == count:
         raise StreamError(f"{count} rows with tables for {len(tables.bias2)}")
+    if np.any(tables.shift >= MOST_SHIFT):
+        raise StreamError(f"a right shift of more than {MOST_SHIFT}")
     parts = [b"\0"]
     for index, row in enumerate(rows):
         if len(row.batches) > MOST_BATCHES:
@@ -163,7 +168,7 @@ def split_rows(
         bias2.append(int.from_bytes(data[end : end + 4], "little", signed=True))
         multiplier.append(int.from_bytes(data[end + 4 : end + 8], "little", signed=True))
         shift.append(data[end + 8])
-        if shift[-1] > 30:
+        if shift[-1] >= MOST_SHIFT:
             raise StreamError(f"row {index} has a shift of {shift[-1] + 1}")
         at = end + 9
     if data[at:] != END:

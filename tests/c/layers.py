@@ -22,8 +22,8 @@ def random_layer(
     kind: str = "CONV_2D",
     largest: int = 127,
     core: str = "cortex-m4",
-) -> tuple[Weighted, tuple[int, int]]:
-    """A layer with random weights, scales and zero points, and an activation range."""
+) -> Weighted:
+    """A layer with random weights, scales, zero points and activation range."""
     depthwise = kind == "DEPTHWISE_CONV_2D"
     out, pad = [], []
     for size, k, s, d in zip(source[:2], kernel, stride, dilation, strict=True):
@@ -44,7 +44,11 @@ def random_layer(
         quantize_multiplier(min(float(rng.uniform(20, 120)) / spread, 0.49))
         for _ in range(channels)
     ]
-    layer = Weighted(
+    # Behind a ReLU, as most are, requantization takes another way than elsewhere.
+    zero_point = -128 if rng.random() < 0.6 else int(rng.integers(-128, 128))
+    least = zero_point if rng.random() < 0.3 else -128
+    narrow = rng.random() < 0.3
+    return Weighted(
         kind=kind,
         weights=weights.astype(np.int8),
         bias=rng.integers(-(2**14), 2**14, channels).astype(np.int32),
@@ -56,11 +60,9 @@ def random_layer(
         core=core,
         multiplier=np.array([m for m, _ in pairs], dtype=np.int32),
         shift=np.array([s for _, s in pairs], dtype=np.int32),
-        # Behind a ReLU, as most are, requantization takes another way than elsewhere.
-        output_zero_point=-128 if rng.random() < 0.6 else int(rng.integers(-128, 128)),
+        output_zero_point=zero_point,
+        activation=(max(least, -100), max(least, 90)) if narrow else (least, 127),
     )
-    low, high = (-128, 127) if rng.random() < 0.7 else (-100, 90)
-    return layer, (low, high)
 
 
 def activations(rng: np.random.Generator, layer: Weighted) -> np.ndarray:

@@ -99,7 +99,7 @@ def test_it_takes_no_more_bytes_than_d8(network):
 
 def test_a_checked_build_never_leaves_a_corrupted_stream():
     rng = np.random.default_rng(11)
-    layer, clamp = random_layer(rng, (8, 8, 6), 5, density=0.1)
+    layer = random_layer(rng, (8, 8, 6), 5, density=0.1)
     stored = direct(layer)
     stream = stored.constants["stream"]
     cases = []
@@ -109,10 +109,10 @@ def test_a_checked_build_never_leaves_a_corrupted_stream():
             broken[place] = value
             constants = {**stored.constants, "stream": broken}
             changed = dataclasses.replace(stored, constants=constants)
-            cases.append(Case(layer, "direct", changed, clamp))
+            cases.append(Case(layer, "direct", changed))
     x = activations(rng, layer)
     inputs = [np.frombuffer(kernel_input(cases, i, x), np.int8) for i in range(len(cases))]
-    program = kernel_program(cases, checked=True, tolerant=True)
+    program = kernel_program(cases, defines=("SNN_CHECKED",), tolerant=True)
     statuses = run_on_host(program, np.stack(inputs), sanitize=True)[:, 0]
     assert set(statuses.tolist()) <= {0, 2}
     assert np.count_nonzero(statuses == 2) >= len(cases) // 10
@@ -126,15 +126,15 @@ def test_random_layers_agree_with_the_reference():
         for density in (0.0, 0.05, 1.0)
     ]
     # Half of them quantized per tensor: one requantization for all channels, kept once.
-    for index, (layer, clamp) in enumerate(layers[::2]):
+    for index, layer in enumerate(layers[::2]):
         same = [np.full_like(a, a[0]) for a in (layer.multiplier, layer.shift)]
-        layers[2 * index] = dataclasses.replace(layer, multiplier=same[0], shift=same[1]), clamp
-    cases = [Case(layer, "direct", direct(layer), clamp) for layer, clamp in layers]
+        layers[2 * index] = dataclasses.replace(layer, multiplier=same[0], shift=same[1])
+    cases = [Case(layer, "direct", direct(layer)) for layer in layers]
     assert {case.stored.parameters["apart"] for case in cases} == {0, 1}
     assert {case.constants["multiplier"].size == 1 for case in cases} == {True, False}
     inputs = [activations(rng, case.layer) for case in cases]
     given = run_on_host(
-        kernel_program(cases, checked=True),
+        kernel_program(cases, defines=("SNN_CHECKED",)),
         np.stack([np.frombuffer(kernel_input(cases, i, x), np.int8) for i, x in enumerate(inputs)]),
         sanitize=True,
     )

@@ -13,19 +13,15 @@ from hypothesis import strategies as st
 from bridge.encode.block1x4 import largest_1x4_sum, pack_1x4, unpack_1x4
 from bridge.encode.block1x4_vector import pack_1x4_vector, unpack_1x4_vector
 from bridge.encode.block4x1 import pack_4x1, unpack_4x1
-from bridge.encode.dual import (
-    LARGEST_SUM,
-    largest_sum,
-    pack_table,
-    why_not_dual,
-)
+from bridge.encode.bounds import largest_sum
+from bridge.encode.dual import LARGEST_PACKED, pack_table, why_not_dual
 from bridge.encode.dual_dense import dense_from_order, order_dense
 from bridge.encode.finish import Finish
 from bridge.encode.geometry import DualGeometry
 from bridge.encode.octet import pack_octet, unpack_octet
 from bridge.encode.pairs import pair, unpair
-from bridge.encode.pointwise import order_pointwise, pointwise_from_order
-from bridge.encode.rows import RowTables
+from bridge.encode.pointwise import PointwiseTables, order_pointwise, pointwise_from_order
+from bridge.encode.rows import MOST_SHIFT, RowTables
 from bridge.encode.streams import StreamError
 from bridge.encode.taps import count_taps, pack_taps, unpack_taps
 from bridge.encode.wide import order_wide, wide_from_order
@@ -43,7 +39,7 @@ def tables(rng: np.random.Generator, rows: int) -> RowTables:
     return RowTables(
         rng.integers(-(2**31), 2**31, rows).astype(np.int32),
         rng.integers(2**30, 2**31, rows).astype(np.int32),
-        rng.integers(0, 31, rows).astype(np.uint8),
+        rng.integers(0, MOST_SHIFT, rows).astype(np.uint8),
     )
 
 
@@ -235,11 +231,17 @@ def test_the_wide_order_is_its_own_inverse(rows: int, columns: int, seed: int) -
 @settings(max_examples=60, deadline=None)
 def test_the_pointwise_order_is_its_own_inverse(rows: int, columns: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    weights, rows_tables = sparse(rng, (rows, columns), 0.9, -127), tables(rng, rows)
-    ordered = order_pointwise(weights, rows_tables)
-    found, found_tables = pointwise_from_order(ordered, rows, columns)
+    weights = sparse(rng, (rows, columns), 0.9, -127)
+    given_ = PointwiseTables(
+        rng.integers(-(2**31), 2**31, rows).astype(np.int32),
+        rng.integers(1, 2**31, rows).astype(np.int32),
+        rng.integers(0, 256, rows).astype(np.uint8),
+    )
+    ordered = order_pointwise(weights, given_)
+    found, tables_ = pointwise_from_order(ordered, rows, columns)
     np.testing.assert_array_equal(found, weights)
-    assert same_tables(found_tables, rows_tables)
+    for name in ("bias", "multiplier", "last"):
+        np.testing.assert_array_equal(getattr(tables_, name), getattr(given_, name))
     with pytest.raises(StreamError, match="bytes for a matrix"):
         pointwise_from_order(ordered[:-1], rows, columns)
 
@@ -278,7 +280,7 @@ def test_the_bound_is_proved_per_channel() -> None:
     shift = np.full(2, -8, np.int32)
     assert why_not_dual(weights, bias, multiplier, shift, geometry) == ""
     weights[1, :259] = 127
-    assert int(largest_sum(weights)[1]) > LARGEST_SUM
+    assert int(largest_sum(weights)[1]) > LARGEST_PACKED
     assert "channel 1 may sum to" in why_not_dual(weights, bias, multiplier, shift, geometry)
     weights[1] = 0
     assert "scale" in why_not_dual(weights, bias, multiplier, shift * 0, geometry)

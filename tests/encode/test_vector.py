@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.bench.kernel_cases import requantize
 from bridge.encode.block4x1_vector import BATCH, pack_4x1_vector, unpack_4x1_vector
-from bridge.encode.dual import largest_sum
+from bridge.encode.bounds import largest_sum
 from bridge.encode.gather_vector import pack_gather_vector, unpack_gather_vector
 from bridge.encode.planar import FRACTION, LARGEST_SCALED, PlanarGeometry, why_not_planar
 from bridge.encode.rows import RowStream
@@ -185,7 +185,20 @@ def test_what_the_vector_kernel_relies_on_is_proved_per_channel() -> None:
         ({"source": (8, 8, 10000)}, "input columns"),
     ):
         other = replace(geometry, **change)  # type: ignore[arg-type]
+        assert word in other.why_not()
         assert word in why_not_planar(weights, bias, multiplier, shift, other)
+
+
+@pytest.mark.parametrize(("lanes", "columns"), [(1, 65528), (16, 4088)])
+def test_the_farthest_planes_are_those_that_sixteen_bits_reach(lanes: int, columns: int) -> None:
+    """The eighth column of the next channel: one channel's planes and seven columns, all lanes."""
+    wide = PlanarGeometry(
+        (lanes, columns, 2), (lanes, columns, 1), (1, 1), (1, 1), (1, 1), 1, columns, lanes=lanes
+    )
+    assert (wide.steps[1] + 7) * lanes <= 2**16 - 1 < (wide.steps[1] + 8) * lanes
+    assert wide.why_not() == ""
+    more = replace(wide, target=(lanes, columns + 1, 1), segment=columns + 1)
+    assert "planes" in more.why_not()
 
 
 @given(st.integers(1, 15), st.integers(2**30, 2**31 - 1), st.integers(-128, 127), seeds)

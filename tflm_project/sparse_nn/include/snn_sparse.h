@@ -78,9 +78,9 @@ int32_t snn_sparse_direct_s8_get_scratch_size(snn_shape input_shape, snn_shape i
  * src/snn_dual.h; they depend on segment and on the window. A channel without weights holds one
  * entry of weight 0, and gaps above 255 are bridged by such entries.
  *
- * Each channel has a line in the table, a little-endian number of 7 or 8 bytes, from the lowest bit:
- * right shift (4 bits, at least 1), place in the chain (4), multiplier less 2^30 (30), 1 where only
- * TFLite's own roundings give every output (1), bias with the zero point folded in (the rest,
+ * Each channel has a line in the table, a little-endian number of 7 or 8 bytes, from the lowest
+ * bit: right shift (4 bits, at least 1), place in the chain (4), multiplier less 2^30 (30), 1 where
+ * only TFLite's own roundings give every output (1), bias with the zero point folded in (the rest,
  * signed).
  *
  * The generator guarantees, from the real weights: |sum of x * w| < 2^22 for every channel and any
@@ -112,7 +112,7 @@ int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
 
 /* Dense weights for the dual-pixel convolution: every weight once, in the order that the kernel
  * reads them. The same bounds hold as for snn_stream_dual. The last of an odd number of channels
- * is paired with zeros. A shift is to the right, 1 to 31, and 128 more where only TFLite's own
+ * is paired with zeros. A shift is to the right, 1 to 15, and 128 more where only TFLite's own
  * roundings give every output. */
 typedef struct {
     const int8_t *weights; /* [channel pair][block][input channel][tap][2] */
@@ -167,7 +167,7 @@ int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_
  *
  * The header behind the last row is (0, 0, 2): a kernel that reads one header ahead stays inside.
  * The generator guarantees |sum| + |bias| < 2^30, a multiplier of at least 2^30 and a right shift
- * of 1 to 31 for every row. */
+ * of 1 to 23 for every row. */
 typedef struct {
     const uint8_t *stream; /* aligned to 4 */
     uint32_t size;         /* bytes in stream; read by checked builds alone */
@@ -238,9 +238,9 @@ snn_status snn_fully_connected_4x1_vector_s8(const int8_t *input, int32_t input_
 
 int32_t snn_fully_connected_4x1_vector_s8_get_scratch_size(int32_t output_size);
 
-/* Format gather-vector: unstructured, for MVE. The stream holds rows: the number of entries (uint16),
- * their weights, and their offsets from a base that starts at the first input and that every
- * sixteenth entry's offset moves on.
+/* Format gather-vector: unstructured, for MVE. The stream holds rows: the number of entries
+ * (uint16), their weights, and their offsets from a base that starts at the first input and that
+ * every sixteenth entry's offset moves on.
  * scratch: snn_fully_connected_gather_vector_s8_get_scratch_size() bytes, aligned to 4. */
 snn_status snn_fully_connected_gather_vector_s8(const int8_t *input, int32_t input_size,
                                                 const snn_stream_sums *weights,
@@ -254,12 +254,12 @@ int32_t snn_fully_connected_gather_vector_s8_get_scratch_size(int32_t output_siz
  * The stream is that of dual: each channel is one byte, the first entry's position, and then its
  * entries (weight, delta to the next entry), the last delta being 0; a channel without weights
  * holds one entry of weight 0, and gaps above 255 are bridged by such entries. Positions count
- * places of the unrolled input, see src/snn_convolve_planar_sparse_s8.c; they depend on segment and
- * on the window.
+ * places of the unrolled input, see src/snn_planar.h; they depend on segment and on the window.
  *
  * The generator guarantees for every channel and any int8 x, from the real weights: |sum of x * w +
- * bias| * 2^(16 - right shift) < 2^30; a right shift of 1 to 15; and that the lanes of a segment
- * lie within 65535 bytes of the output. */
+ * bias| * 2^(16 - right shift) < 2^30; a right shift of 1 to 15. The generator also keeps distances
+ * in 16 bits: the outputs of a segment lie within 65535 bytes, stride_w * 7 * input channels + 1 <=
+ * 65535, and the bytes that one channel takes in the unrolled input + 7 * lanes <= 65535. */
 typedef struct {
     const uint8_t *stream;
     const int32_t *multiplier; /* in [2^30, 2^31) */
@@ -275,7 +275,8 @@ typedef struct {
  * has it, plain C elsewhere.
  *
  * scratch: snn_convolve_planar_sparse_s8_get_scratch_size() bytes, aligned to 4.
- * Returns SNN_BAD_ARGUMENT where band, segment or lanes don't fit the output.
+ * Returns SNN_BAD_ARGUMENT where band, segment or lanes don't fit the output, or a distance its 16
+ * bits.
  */
 snn_status snn_convolve_planar_sparse_s8(const int8_t *input, snn_shape input_shape,
                                          const snn_window *window,
@@ -288,8 +289,8 @@ int32_t snn_convolve_planar_sparse_s8_get_scratch_size(snn_shape input_shape,
                                                        snn_shape output_shape);
 
 /* Depthwise convolution with channel multiplier 1 and weights in planar-vector; any filter, stride,
- * dilation and padding. Positions of a channel's entries are inside its own planes. `group` channels
- * are unrolled together.
+ * dilation and padding. Positions of a channel's entries are inside its own planes. `group`
+ * channels are unrolled together.
  * scratch: snn_depthwise_planar_s8_get_scratch_size() bytes, aligned to 4. */
 snn_status snn_depthwise_planar_s8(const int8_t *input, snn_shape input_shape,
                                    const snn_window *window, const snn_stream_planar *weights,
@@ -300,15 +301,15 @@ int32_t snn_depthwise_planar_s8_get_scratch_size(const snn_window *window,
                                                  const snn_stream_planar *weights,
                                                  int32_t group, snn_shape output_shape);
 
-/* Sums to outputs, each with twice its bias, a multiplier and a right shift (1 to 31) less one;
- * |sum + bias| < 2^30. */
+/* Sums to outputs, each with twice its bias, a multiplier and a right shift (1 to 23) less one;
+ * |sum| + |bias| < 2^30. */
 void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_t *multiplier,
                          const uint8_t *shift, const snn_quant *quant, int8_t *output,
                          int32_t count);
 
 /* Dense weights for the fully connected kernel below: [four outputs][four inputs][16], in the order
- * of bridge/encode/wide.py, zeros filling up both sides. Beside the bounds of snn_requantize_rows the
- * generator guarantees |sum| < 2^23 for every row. */
+ * of bridge/encode/wide.py, zeros filling up both sides. Beside the bounds of snn_requantize_rows
+ * the generator guarantees |sum| < 2^23 for every row. */
 typedef struct {
     const int8_t *weights; /* aligned to 4 */
     const int32_t *bias2;  /* twice the bias, zero point folded in */

@@ -5,10 +5,10 @@
  * An output is then two look-ups, an addition and one requantization, 14 cycles on Cortex-M4
  * instead of about 100.
  */
-#include "snn_dual.h"
 #include "snn_nn.h"
 #include "snn_requantize.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
 enum { VALUES = 256 };
 
@@ -27,7 +27,7 @@ SNN_SMALL static void fill(int32_t offset, int32_t multiplier, int32_t shift, in
 static inline int32_t finish(int32_t v, int32_t multiplier, int32_t offset, int32_t shift)
 {
     int32_t value = offset + (v >> 31);
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
     __asm("smmlar %0, %1, %2, %0\n"
           "asr     %0, %0, %3\n"
           "ssat    %0, #8, %0"
@@ -69,6 +69,6 @@ snn_status snn_add_packed_s8(const int8_t *input1, const int8_t *input2,
         const int32_t v = middle1[*input1++] + middle2[*input2++];
         *to++ = (int8_t)finish(v, multiplier, offset, shift);
     }
-    snn_dual_clamp(output, size, &bounds);
+    snn_clamp_outputs(output, size, &bounds);
     return SNN_OK;
 }

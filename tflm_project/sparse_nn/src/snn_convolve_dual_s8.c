@@ -7,8 +7,8 @@
  * [channel pair][block][input channel][tap][2].
  *
  * A block is all input channels of all filter rows with the same one to three taps along the row;
- * its code is unrolled and entered where the number of channels asks for. Packed rows stand SNN_DUAL_DENSE_ROW words apart, so that steps are
- * immediates and all registers are left to sums.
+ * its code is unrolled and entered where the number of channels asks for. Packed rows stand
+ * SNN_DUAL_DENSE_ROW words apart, so that steps are immediates and all registers are left to sums.
  */
 #include <string.h>
 
@@ -32,9 +32,10 @@ static int32_t count_blocks(const snn_window *window)
     return single ? window->kernel_w : phases * (window->kernel_w / phases / 3 + 1);
 }
 
-SNN_SMALL int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
-                                              const snn_dense_dual *weights,
-                                              snn_shape output_shape)
+SNN_SMALL int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape,
+                                                        const snn_window *window,
+                                                        const snn_dense_dual *weights,
+                                                        snn_shape output_shape)
 {
     const snn_dual_layout layout =
         snn_dual_layout_of(input_shape.c, window, output_shape, weights->band, weights->segment,
@@ -44,7 +45,7 @@ SNN_SMALL int32_t snn_convolve_dual_s8_get_scratch_size(snn_shape input_shape, c
            ((input_shape.c + 3) & ~3);
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 /* r0 packed word, r1 r2 words, r3 r4 weights, sums r5:r6 (channel 0, word 0), r7:r8 (channel 0,
  * word 1), r9:r10 (channel 1, word 0), r11:r12 (channel 1, word 1), lr weights.
@@ -198,7 +199,8 @@ static uintptr_t run_tile(const snn_dual_tile *tile)
 {
     const int8_t *weight = (const int8_t *)tile->stream;
     int8_t *output = tile->output;
-    for (const snn_dual_channel *channel = tile->channel; channel->jump; channel += 2, output += 2) {
+    const snn_dual_channel *channel = tile->channel;
+    for (; channel->jump; channel += 2, output += 2) {
         int64_t sum[2][TILE] = {{0}};
         for (const snn_dual_block *block = tile->blocks; block->jump; ++block) {
             const int32_t *packed = tile->base + block->offset / 4;
@@ -216,8 +218,9 @@ static uintptr_t run_tile(const snn_dual_tile *tile)
         for (int32_t i = 0; i < 2 && channel[i].jump; ++i) {
             for (int32_t word = 0; word < TILE; ++word) {
                 int8_t *to = output + word * tile->channels + i;
-                to[0] = (int8_t)snn_dual_finish(snn_dual_first(sum[i][word]), channel + i);
-                to[tile->pair] = (int8_t)snn_dual_finish(snn_dual_second(sum[i][word]), channel + i);
+                const int64_t both = sum[i][word];
+                to[0] = (int8_t)snn_dual_finish(snn_dual_first(both), channel + i);
+                to[tile->pair] = (int8_t)snn_dual_finish(snn_dual_second(both), channel + i);
             }
         }
         if (!channel[1].jump) {
@@ -229,20 +232,19 @@ static uintptr_t run_tile(const snn_dual_tile *tile)
 
 #endif
 
-SNN_SMALL static snn_dual_channel *prepare(const snn_dense_dual *weights, int32_t channels,
-                                 const snn_quant *quant, snn_dual_channel *to)
+SNN_SMALL static void prepare(const snn_dense_dual *weights, int32_t channels,
+                              const snn_quant *quant, snn_dual_channel *to)
 {
     for (int32_t c = 0; c < channels; ++c, ++to) {
         snn_dual_prepare(to, weights->bias[c], weights->multiplier[c], weights->shift[c], quant);
         to->jump = 1;
     }
     memset(to, 0, 2 * sizeof *to);
-    return to + 2;
 }
 
 /* The taps of a filter row as blocks, phase by phase, at most three at a time. */
-SNN_SMALL static snn_dual_block *plan(const snn_window *window, const snn_dual_layout *layout,
-                            int32_t input_c, snn_dual_block *to)
+SNN_SMALL static void plan(const snn_window *window, const snn_dual_layout *layout, int32_t input_c,
+                           snn_dual_block *to)
 {
     const int32_t lanes = input_c * window->kernel_h;
     for (int32_t phase = 0; phase < layout->phases; ++phase) {
@@ -267,22 +269,19 @@ SNN_SMALL static snn_dual_block *plan(const snn_window *window, const snn_dual_l
         }
     }
     memset(to, 0, sizeof *to);
-    return to + 1;
 }
 
 SNN_SMALL snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_shape,
-                                const snn_window *window, const snn_dense_dual *weights,
-                                const snn_quant *quant, int8_t *output, snn_shape output_shape,
-                                void *scratch)
+                                          const snn_window *window, const snn_dense_dual *weights,
+                                          const snn_quant *quant, int8_t *output,
+                                          snn_shape output_shape, void *scratch)
 {
     const snn_dual_layout layout =
         snn_dual_layout_of(input_shape.c, window, output_shape, weights->band, weights->segment,
                            SNN_DUAL_PHASES);
     snn_dual_channel *const channels = scratch;
-    snn_dual_block *const blocks =
-        (snn_dual_block *)prepare(weights, output_shape.c, quant, channels);
-    int32_t *const packed =
-        (int32_t *)(blocks + count_blocks(window) + 1);
+    snn_dual_block *const blocks = (snn_dual_block *)(channels + output_shape.c + 2);
+    int32_t *const packed = (int32_t *)(blocks + count_blocks(window) + 1);
     int8_t *const zeros = (int8_t *)(packed + layout.words);
     snn_dual_tile tile = {
         .channel = channels,
@@ -296,6 +295,7 @@ SNN_SMALL snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_s
         weights->band > layout.extent_h || layout.columns > SNN_DUAL_DENSE_ROW) {
         return SNN_BAD_ARGUMENT;
     }
+    prepare(weights, output_shape.c, quant, channels);
     plan(window, &layout, input_shape.c, blocks);
     memset(zeros, -quant->input_offset, (size_t)input_shape.c);
 
@@ -320,6 +320,6 @@ SNN_SMALL snn_status snn_convolve_dual_s8(const int8_t *input, snn_shape input_s
             }
         }
     }
-    snn_dual_clamp(output, output_shape.h * output_shape.w * output_shape.c, quant);
+    snn_clamp_outputs(output, output_shape.h * output_shape.w * output_shape.c, quant);
     return SNN_OK;
 }

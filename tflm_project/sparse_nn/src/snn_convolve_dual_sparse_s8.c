@@ -14,13 +14,14 @@
 
 #include "snn_dual.h"
 #include "snn_sparse.h"
+#include "snn_taps.h"
 
-enum { TILE = 4, HALF_TILE = 2, CHAIN = 15 };
+enum { TILE = 4, HALF_TILE = 2 };
 
 SNN_SMALL int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_shape,
-                                                     const snn_window *window,
-                                                     const snn_stream_dual *weights,
-                                                     snn_shape output_shape)
+                                                               const snn_window *window,
+                                                               const snn_stream_dual *weights,
+                                                               snn_shape output_shape)
 {
     const snn_dual_layout layout = snn_dual_layout_of(input_shape.c, window, output_shape,
                                                       weights->band, weights->segment,
@@ -29,7 +30,7 @@ SNN_SMALL int32_t snn_convolve_dual_sparse_s8_get_scratch_size(snn_shape input_s
            ((input_shape.c + 3) & ~3);
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 /* r0 packed word, r1 r2 r4 activations, r3 weight, r5:r6 … r11:r12 sums, lr stream.
  * Stack: 0 base, 4 channel, 8 output, 12 channels, 16 pair. */
@@ -267,14 +268,14 @@ static void prepare(const snn_stream_dual *weights, int32_t channels, const snn_
 {
     uint32_t *jump = &tile->jump;
     uint32_t *half_jump = &tile->half_jump;
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
     const uintptr_t chain = run_tile(NULL);
     const uintptr_t half_chain = run_half_tile(NULL);
 #endif
     for (int32_t c = 0; c < channels; ++c, ++to) {
         const line found = read_line(weights->table + c * weights->line, weights->line);
         snn_dual_prepare(to, found.bias, found.multiplier, found.shift, quant);
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
         *jump = (uint32_t)chain + (uint32_t)found.skip * ENTRY_BYTES;
         *half_jump = (uint32_t)half_chain + (uint32_t)found.skip * HALF_ENTRY_BYTES;
 #else
@@ -287,30 +288,23 @@ static void prepare(const snn_stream_dual *weights, int32_t channels, const snn_
 }
 
 #ifdef SNN_CHECKED
-/* Every entry of every channel lies inside the stream and the packed window. */
+/* Every entry of every channel lies inside the stream and the packed window, and the sums keep to
+ * the bounds of snn_stream_dual. */
 static snn_status check(const snn_stream_dual *weights, const snn_window *window,
                         const snn_dual_layout *layout, int32_t channels)
 {
     const uint8_t *entry = weights->stream;
-    const uint8_t *const end = entry + weights->size;
-    const int32_t reach = window->kernel_h * layout->row_step - weights->segment;
+    const int64_t most = ((int64_t)1 << (SNN_DUAL_SHIFT - 1)) - 1;
+    const snn_taps_limits limits = {
+        .end = entry + weights->size,
+        .unit = 1,
+        .reach = window->kernel_h * layout->row_step - weights->segment,
+    };
     for (int32_t c = 0; c < channels; ++c) {
-        int32_t place = 0, entries = 0, delta;
+        int64_t lowest, highest;
         const line found = read_line(weights->table + c * weights->line, weights->line);
-        if ((found.shift & 15) == 0 || entry == end) {
-            return SNN_BAD_STREAM;
-        }
-        delta = *entry++;
-        do {
-            place += delta;
-            if (end - entry < 2 || place > reach) {
-                return SNN_BAD_STREAM;
-            }
-            delta = entry[1];
-            entry += 2;
-            ++entries;
-        } while (delta != 0);
-        if (found.skip != (entries == 1 ? CHAIN : (CHAIN - (entries - 1) % CHAIN) % CHAIN)) {
+        entry = snn_taps_check(entry, found.skip, &limits, &lowest, &highest);
+        if (entry == NULL || (found.shift & 15) == 0 || lowest < -most || highest > most) {
             return SNN_BAD_STREAM;
         }
     }
@@ -319,9 +313,10 @@ static snn_status check(const snn_stream_dual *weights, const snn_window *window
 #endif
 
 SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape input_shape,
-                                       const snn_window *window, const snn_stream_dual *weights,
-                                       const snn_quant *quant, int8_t *output,
-                                       snn_shape output_shape, void *scratch)
+                                                 const snn_window *window,
+                                                 const snn_stream_dual *weights,
+                                                 const snn_quant *quant, int8_t *output,
+                                                 snn_shape output_shape, void *scratch)
 {
     const snn_dual_layout layout = snn_dual_layout_of(input_shape.c, window, output_shape,
                                                       weights->band, weights->segment,
@@ -377,6 +372,6 @@ SNN_SMALL snn_status snn_convolve_dual_sparse_s8(const int8_t *input, snn_shape 
             }
         }
     }
-    snn_dual_clamp(output, output_shape.h * output_shape.w * output_shape.c, quant);
+    snn_clamp_outputs(output, output_shape.h * output_shape.w * output_shape.c, quant);
     return SNN_OK;
 }

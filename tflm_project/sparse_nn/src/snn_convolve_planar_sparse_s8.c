@@ -38,7 +38,7 @@ SNN_SMALL snn_status snn_convolve_planar_sparse_s8(const int8_t *input, snn_shap
                                                    snn_shape output_shape, void *scratch)
 {
     snn_planar_channel *const channels = scratch;
-    if (!snn_planar_fits(weights, output_shape)) {
+    if (!snn_planar_fits(weights, input_shape.c, 0, window, input_shape, output_shape)) {
         return SNN_BAD_ARGUMENT;
     }
     const snn_planar_layout layout =
@@ -58,6 +58,6 @@ SNN_SMALL snn_status snn_convolve_planar_sparse_s8(const int8_t *input, snn_shap
     };
     snn_planar_run(input, input_shape, input_shape.c, window, &layout, weights, quant, output,
                    output_shape, places, planes, &tile);
-    snn_dual_clamp(output, output_shape.h * output_shape.w * output_shape.c, quant);
+    snn_clamp_outputs(output, output_shape.h * output_shape.w * output_shape.c, quant);
     return SNN_OK;
 }

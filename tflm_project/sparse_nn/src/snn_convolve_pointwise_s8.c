@@ -1,19 +1,19 @@
 /* Dense 1x1 convolution: two pixels by four outputs at a time.
  *
- * The weights are those of snn_fully_connected_wide_s8.c: a halfword is a + 256 * b with the weights
- * a and b of two outputs, so that only every second output's weights are taken out of their bytes
- * (snn_fully_connected_4x1_s8.c says why that is exact). Each pixel's inputs are widened to int16
- * once for all outputs, as pairs (x0, x2) and (x1, x3), the two pixels side by side. Two inputs by
- * four outputs by two pixels take four loads in a row, two SXTB16 and eight SMLAD: 15 cycles on
- * Cortex-M4 for 16 multiply-accumulates, where the dual-pixel kernel takes 18 and packs besides.
- * Eight outputs cost about 90 cycles beside that, requantization 40 of them where its fast way is
- * proved (snn_dual.h says what that is; sums have one bit more here), else 66.
+ * The weights are those of snn_fully_connected_wide_s8.c: a halfword is a + 256 * b with the
+ * weights a and b of two outputs, so that only every second output's weights are taken out of their
+ * bytes (snn_fully_connected_4x1_s8.c says why that is exact). Each pixel's inputs are widened to
+ * int16 once for all outputs, as pairs (x0, x2) and (x1, x3), the two pixels side by side. Two
+ * inputs by four outputs by two pixels take four loads in a row, two SXTB16 and eight SMLAD: 15
+ * cycles on Cortex-M4 for 16 multiply-accumulates, where the dual-pixel kernel takes 18 and packs
+ * besides. Eight outputs cost about 90 cycles beside that, requantization 40 of them where its fast
+ * way is proved (snn_dual.h says what that is; sums have one bit more here), else 66.
  */
 #include <string.h>
 
-#include "snn_dual.h"
 #include "snn_rows.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
 enum { ROWS = 4, COLUMNS = 4, UNROLLED = 4, BLOCK_CODE = 112, TABLES = 36, UNIT = 12 };
 
@@ -33,7 +33,7 @@ SNN_SMALL int32_t snn_convolve_pointwise_s8_get_scratch_size(int32_t input_c)
     return 2 * 2 * ((input_c + COLUMNS - 1) / COLUMNS * COLUMNS);
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 static inline uint32_t even_bytes(uint32_t word)
 {
@@ -254,7 +254,8 @@ static inline uint32_t *widen_word(uint32_t first, uint32_t second, uint32_t *to
 static void widen(const int8_t *first, const int8_t *second, int32_t count, uint32_t *to)
 {
     uint32_t a, b;
-    for (; count >= 2 * COLUMNS; count -= 2 * COLUMNS, first += 2 * COLUMNS, second += 2 * COLUMNS) {
+    const int32_t two = 2 * COLUMNS;
+    for (; count >= two; count -= two, first += two, second += two) {
         uint32_t c, d;
         memcpy(&a, first, sizeof a);
         memcpy(&b, second, sizeof b);
@@ -321,6 +322,6 @@ snn_status snn_convolve_pointwise_s8(const int8_t *input, snn_shape input_shape,
             memcpy(to + (both == 2 ? channels : 0), rest + ROWS, left);
         }
     }
-    snn_dual_clamp(output, pixels * channels, quant);
+    snn_clamp_outputs(output, pixels * channels, quant);
     return SNN_OK;
 }

@@ -13,9 +13,10 @@
 
 enum { TILE = 3, ROW_BYTES = 4 * SNN_DUAL_DEPTHWISE_ROW };
 
-SNN_SMALL int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, const snn_window *window,
-                                               const snn_depthwise_dual *weights,
-                                               snn_shape output_shape)
+SNN_SMALL int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape,
+                                                         const snn_window *window,
+                                                         const snn_depthwise_dual *weights,
+                                                         snn_shape output_shape)
 {
     const snn_dual_layout layout =
         snn_dual_layout_of(weights->group, window, output_shape, weights->band, weights->segment,
@@ -25,7 +26,7 @@ SNN_SMALL int32_t snn_depthwise_dual_s8_get_scratch_size(snn_shape input_shape, 
            ((weights->group + 3) & ~3) + 2 * TILE * weights->group;
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 /* r0 packed words of the channel, r1 r11 r12 activations, r2 r3 r4 weights of a row, sums r5:r6,
  * r7:r8, r9:r10, lr weights. The first three products of a channel clear the sums.
@@ -182,9 +183,10 @@ static void copy_narrow(const int8_t *from, int32_t count, int32_t words, int32_
 }
 
 SNN_SMALL snn_status snn_depthwise_dual_s8(const int8_t *input, snn_shape input_shape,
-                                 const snn_window *window, const snn_depthwise_dual *weights,
-                                 const snn_quant *quant, int8_t *output, snn_shape output_shape,
-                                 void *scratch)
+                                           const snn_window *window,
+                                           const snn_depthwise_dual *weights,
+                                           const snn_quant *quant, int8_t *output,
+                                           snn_shape output_shape, void *scratch)
 {
     const snn_dual_layout layout =
         snn_dual_layout_of(weights->group, window, output_shape, weights->band, weights->segment,
@@ -202,13 +204,14 @@ SNN_SMALL snn_status snn_depthwise_dual_s8(const int8_t *input, snn_shape input_
         window->dilation_w != 1 || window->stride_w > 2 || weights->segment < 1 ||
         weights->segment > layout.extent_w || weights->band < 1 ||
         weights->band > layout.extent_h || layout.columns > SNN_DUAL_DEPTHWISE_ROW ||
-        input_shape.c != output_shape.c) {
+        weights->group < 1 || input_shape.c != output_shape.c) {
         return SNN_BAD_ARGUMENT;
     }
     memset(zeros, -quant->input_offset, (size_t)weights->group);
 
     for (int32_t c = 0; c < input_shape.c; c += weights->group) {
-        const int32_t count = input_shape.c - c < weights->group ? input_shape.c - c : weights->group;
+        const int32_t left = input_shape.c - c;
+        const int32_t count = left < weights->group ? left : weights->group;
         for (int32_t i = 0; i < count; ++i) {
             snn_dual_prepare(&records[i], weights->bias[c + i], weights->multiplier[c + i],
                              weights->shift[c + i], quant);
@@ -249,6 +252,6 @@ SNN_SMALL snn_status snn_depthwise_dual_s8(const int8_t *input, snn_shape input_
             }
         }
     }
-    snn_dual_clamp(output, output_shape.h * output_shape.w * output_shape.c, quant);
+    snn_clamp_outputs(output, output_shape.h * output_shape.w * output_shape.c, quant);
     return SNN_OK;
 }

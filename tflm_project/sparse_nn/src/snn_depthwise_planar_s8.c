@@ -21,8 +21,8 @@ SNN_SMALL snn_status snn_depthwise_planar_s8(const int8_t *input, snn_shape inpu
                                              snn_shape output_shape, void *scratch)
 {
     snn_planar_channel *const channels = scratch;
-    if (!snn_planar_fits(weights, output_shape) || group < 1 || group > input_shape.c ||
-        input_shape.c != output_shape.c) {
+    if (group < 1 || group > input_shape.c || input_shape.c != output_shape.c ||
+        !snn_planar_fits(weights, group, 1, window, input_shape, output_shape)) {
         return SNN_BAD_ARGUMENT;
     }
     const snn_planar_layout layout = snn_planar_layout_of(group, 1, window, weights, output_shape);
@@ -47,6 +47,6 @@ SNN_SMALL snn_status snn_depthwise_planar_s8(const int8_t *input, snn_shape inpu
                                      output + c, output_shape, places, planes, &tile);
         channels[c + count].jump = next;
     }
-    snn_dual_clamp(output, output_shape.h * output_shape.w * output_shape.c, quant);
+    snn_clamp_outputs(output, output_shape.h * output_shape.w * output_shape.c, quant);
     return SNN_OK;
 }

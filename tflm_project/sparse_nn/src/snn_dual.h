@@ -12,20 +12,13 @@
 #ifndef SNN_DUAL_H
 #define SNN_DUAL_H
 
-#include "snn_types.h"
+#include "snn_target.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define SNN_DUAL_SHIFT 23
-
-/* Code around the inner loops: better small than fast. */
-#if defined(__GNUC__)
-#define SNN_SMALL __attribute__((cold))
-#else
-#define SNN_SMALL
-#endif
 
 /* How one layer's output is walked. Rows pair with rows half the height below; an output of one
  * row pairs columns instead. Odd sizes overlap: the shared row is computed twice, equally. */
@@ -113,9 +106,6 @@ static inline int32_t snn_dual_row(const snn_dual_layout *layout, int32_t row)
 void snn_dual_pack(const int8_t *input, snn_shape shape, int32_t channels,
                    const snn_window *window, const snn_dual_layout *layout, int32_t y, int32_t x,
                    const int8_t *zeros, int32_t *packed);
-
-/* Clamp outputs to a range narrower than int8. */
-void snn_dual_clamp(int8_t *values, int32_t count, const snn_quant *quant);
 
 /* One output channel, prepared from the tables in flash by snn_dual_prepare. A sum s becomes an
  * output in one of two ways:
@@ -212,21 +202,6 @@ typedef struct {
     int32_t step;                    /* 28: bytes from one channel's base to the next: depthwise */
     uint32_t jump, half_jump;        /* 32, 36: sparse: those of the first channel */
 } snn_dual_tile;
-
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && !defined(SNN_CHECKED) && \
-    !defined(SNN_PORTABLE)
-#define SNN_DUAL_ASSEMBLY 1
-#else
-#define SNN_DUAL_ASSEMBLY 0
-#endif
-
-/* Helium, the vector extension of Cortex-M55 and M85: integer part. */
-#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && !defined(SNN_CHECKED) && \
-    !defined(SNN_PORTABLE)
-#define SNN_MVE 1
-#else
-#define SNN_MVE 0
-#endif
 
 #ifdef __cplusplus
 }

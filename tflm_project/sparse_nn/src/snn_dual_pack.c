@@ -27,7 +27,7 @@ typedef struct {
     int32_t fours;            /* 52 */
 } block;
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 /* Row by row: r0 r1 the two pixels, r2 the words; the block's go on to the next row. */
 #define ROW                                  \
@@ -242,37 +242,5 @@ void snn_dual_pack(const int8_t *input, snn_shape shape, int32_t channels,
             column += count;
             left -= count;
         }
-    }
-}
-
-void snn_dual_prepare(snn_dual_channel *to, int32_t bias, int32_t multiplier, int32_t shift,
-                      const snn_quant *quant)
-{
-    const int32_t e = shift & (SNN_DUAL_EXACT - 1);
-    /* The fast way gives every sum below the first threshold anything up to the zero point. */
-    if (shift < SNN_DUAL_EXACT && e >= SNN_DUAL_UNIT - 8 &&
-        quant->activation_min >= quant->output_offset) {
-        to->bias = (int32_t)((uint32_t)bias << SNN_DUAL_ROOM);
-        to->multiplier = multiplier >> (e - (SNN_DUAL_UNIT - 8));
-        to->offset = (2 * quant->output_offset + 1) * (1 << (SNN_DUAL_UNIT - 1)) +
-                     ((1 << (SNN_DUAL_UNIT - 1)) >> e);
-    } else {
-        to->bias = (int32_t)((uint32_t)bias << 1);
-        to->multiplier = -multiplier;
-        to->offset = (int32_t)((uint32_t)(2 * quant->output_offset + 1) << (e - 1));
-    }
-    to->shift = e;
-}
-
-void snn_dual_clamp(int8_t *values, int32_t count, const snn_quant *quant)
-{
-    if (quant->activation_min <= -128 && quant->activation_max >= 127) {
-        return;
-    }
-    for (; count > 0; --count, ++values) {
-        const int32_t value = *values;
-        *values = (int8_t)(value < quant->activation_min   ? quant->activation_min
-                           : value > quant->activation_max ? quant->activation_max
-                                                           : value);
     }
 }

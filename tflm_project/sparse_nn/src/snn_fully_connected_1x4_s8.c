@@ -15,11 +15,19 @@
  */
 #include <string.h>
 
-#include "snn_dual.h"
 #include "snn_rows.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
-enum { BLOCK = 4, BATCH = 20, HALF_BATCH = 12, BLOCKS = 4, HALF = 2, UNROLLED = 3, BATCH_CODE = 106 };
+enum {
+    BLOCK = 4,
+    BLOCKS = 4, /* of a batch */
+    HALF = 2,
+    BATCH = 20, /* bytes */
+    HALF_BATCH = 12,
+    UNROLLED = 3,
+    BATCH_CODE = 106,
+};
 
 SNN_SMALL int32_t snn_fully_connected_1x4_s8_get_scratch_size(int32_t input_size)
 {
@@ -45,7 +53,7 @@ static void turn(const int8_t *input, int32_t count, uint32_t *to)
     }
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 /* r0-r2 offsets, then inputs (the fourth in r12), r3 the last offset, r4 r5 r8 r9 weights,
  * r6 stream, r7 base, r10 temporary, lr and r11 sums. */
@@ -149,49 +157,6 @@ static void run_rows(const snn_rows *rows, const uint8_t *stream)
 
 #endif
 
-#ifdef SNN_CHECKED
-static snn_status check(const snn_stream_rows *weights, int32_t input_size, int32_t output_size)
-{
-    const uint8_t *at = weights->stream;
-    const uint8_t *const end = at + weights->size;
-    const int32_t width = (input_size + BLOCK - 1) / BLOCK;
-    if (weights->size < SNN_ROWS_HEADER) {
-        return SNN_BAD_STREAM;
-    }
-    for (int32_t row = 0; row < output_size; ++row) {
-        int32_t place = 0;
-        const int32_t count = at[SNN_ROWS_BATCHES];
-        const int32_t half = at[SNN_ROWS_HALF];
-        if (half > 1 ||
-            at[SNN_ROWS_PLACE] !=
-                (count == 0 ? UNROLLED : (UNROLLED - count % UNROLLED) % UNROLLED) *
-                    (BATCH_CODE / 2)) {
-            return SNN_BAD_STREAM;
-        }
-        at += SNN_ROWS_HEADER;
-        for (int32_t i = 0; i < count + half; ++i) {
-            const int32_t blocks = half && i == 0 ? HALF : BLOCKS;
-            const int32_t size = blocks == BLOCKS ? BATCH : HALF_BATCH;
-            if (end - at < size) {
-                return SNN_BAD_STREAM;
-            }
-            for (int32_t j = 0; j < blocks; ++j) {
-                if (place + at[BLOCK * blocks + j] >= width) {
-                    return SNN_BAD_STREAM;
-                }
-            }
-            place += at[BLOCK * blocks + blocks - 1];
-            at += size;
-        }
-        if (end - at < SNN_ROWS_TRAILER || at[8] > 30) {
-            return SNN_BAD_STREAM;
-        }
-        at += SNN_ROWS_TRAILER - SNN_ROWS_HEADER;
-    }
-    return at[SNN_ROWS_HALF] == SNN_ROWS_END ? SNN_OK : SNN_BAD_STREAM;
-}
-#endif
-
 SNN_SMALL snn_status snn_fully_connected_1x4_s8(const int8_t *input, int32_t input_size,
                                                 const snn_stream_rows *weights,
                                                 const snn_quant *quant, int8_t *output,
@@ -199,12 +164,17 @@ SNN_SMALL snn_status snn_fully_connected_1x4_s8(const int8_t *input, int32_t inp
 {
     const snn_rows rows = {scratch, NULL, output, 2 * quant->output_offset + 1};
 #ifdef SNN_CHECKED
-    if (check(weights, input_size, output_size) != SNN_OK) {
+    const int32_t blocks = (input_size + BLOCK - 1) / BLOCK;
+    const snn_rows_format format = {
+        .unrolled = UNROLLED, .code = BATCH_CODE, .slots = BLOCKS, .weights = BLOCK,
+        .size = BATCH, .half_size = HALF_BATCH,
+    };
+    if (snn_rows_check(weights, &format, blocks, output_size) != SNN_OK) {
         return SNN_BAD_STREAM;
     }
 #endif
     turn(input, input_size, scratch);
     run_rows(&rows, weights->stream);
-    snn_dual_clamp(output, output_size, quant);
+    snn_clamp_outputs(output, output_size, quant);
     return SNN_OK;
 }

@@ -6,8 +6,7 @@
  */
 #include <string.h>
 
-#include "snn_dual.h"
-#include "snn_sparse.h"
+#include "snn_sums.h"
 
 enum { BLOCK = 4, BLOCKS = 4, HEADER = 4, BATCH = 20 };
 
@@ -109,8 +108,5 @@ SNN_SMALL snn_status snn_fully_connected_1x4_vector_s8(const int8_t *input, int3
 #endif
     memcpy(words, input, (size_t)input_size);
     memset(words + input_size, 0, (size_t)(-input_size & (BLOCK - 1)));
-    run_rows(words, weights->stream, sums, sums + output_size);
-    snn_requantize_rows(sums, weights->bias2, weights->multiplier, weights->shift, quant, output,
-                        output_size);
-    return SNN_OK;
+    return snn_sums_run(run_rows, 1, words, weights, quant, output, output_size, sums);
 }

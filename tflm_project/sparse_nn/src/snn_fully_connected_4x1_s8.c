@@ -10,8 +10,7 @@
  * count from a moving base as in snn_fully_connected_octet_s8.c. Four outputs cost about 40 cycles
  * beside their batches, and 13 each for requantization at the end.
  */
-#include "snn_dual.h"
-#include "snn_sparse.h"
+#include "snn_sums.h"
 
 enum { ROWS = 4, BLOCKS = 4, HEADER = 4, BATCH = 20, UNROLLED = 5, BATCH_CODE = 86 };
 
@@ -20,7 +19,7 @@ SNN_SMALL int32_t snn_fully_connected_4x1_s8_get_scratch_size(int32_t output_siz
     return 4 * ((output_size + ROWS - 1) / ROWS * ROWS);
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 /* r0-r3 offsets, then activations (the fourth in r4), r5 r12 weights, r6 stream, r7 base, r8-r11
  * sums, lr temporary. Stack: 0 input, 4 where the group ends, 8 next sum, 12 behind the last. */
@@ -139,12 +138,13 @@ static snn_status check(const snn_stream_sums *weights, int32_t input_size, int3
     const uint8_t *const end = at + weights->size;
     for (int32_t row = 0; row < output_size; row += ROWS) {
         int32_t place = 0;
-        if (end - at < HEADER ||
-            at[0] != (at[1] == 0 ? UNROLLED : (UNROLLED - at[1] % UNROLLED) % UNROLLED) * (BATCH_CODE / 2)) {
+        if (end - at < HEADER) {
             return SNN_BAD_STREAM;
         }
         const int32_t batches = at[1];
-        if (at[2] + 256 * at[3] != BATCH * batches) {
+        const int32_t left_out =
+            batches == 0 ? UNROLLED : (UNROLLED - batches % UNROLLED) % UNROLLED;
+        if (at[0] != left_out * (BATCH_CODE / 2) || at[2] + 256 * at[3] != BATCH * batches) {
             return SNN_BAD_STREAM;
         }
         at += HEADER;
@@ -169,7 +169,6 @@ SNN_SMALL snn_status snn_fully_connected_4x1_s8(const int8_t *input, int32_t inp
                                                  const snn_quant *quant, int8_t *output,
                                                  int32_t output_size, void *scratch)
 {
-    int32_t *const sums = scratch;
 #ifdef SNN_CHECKED
     if (check(weights, input_size, output_size) != SNN_OK) {
         return SNN_BAD_STREAM;
@@ -177,8 +176,5 @@ SNN_SMALL snn_status snn_fully_connected_4x1_s8(const int8_t *input, int32_t inp
 #else
     (void)input_size;
 #endif
-    run_groups(input, weights->stream, sums, sums + (output_size + ROWS - 1) / ROWS * ROWS);
-    snn_requantize_rows(sums, weights->bias2, weights->multiplier, weights->shift, quant, output,
-                        output_size);
-    return SNN_OK;
+    return snn_sums_run(run_groups, ROWS, input, weights, quant, output, output_size, scratch);
 }

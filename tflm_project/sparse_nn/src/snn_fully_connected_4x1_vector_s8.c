@@ -1,12 +1,11 @@
 /* Fully connected, weights pruned in blocks of four neighbouring outputs, for MVE (4x1-vector).
  *
- * Four outputs share an input, so what is expensive with MVE, gathering bytes from anywhere, is done
- * once for four: a batch is the offsets of eight inputs and eight weights of each of four outputs.
- * Eight inputs are gathered, and each output's sum takes eight products by one VMLADAVA: 11
- * instructions for 32 multiply-accumulates.
+ * Four outputs share an input, so what is expensive with MVE, gathering bytes from anywhere, is
+ * done once for four: a batch is the offsets of eight inputs and eight weights of each of four
+ * outputs. Eight inputs are gathered, and each output's sum takes eight products by one VMLADAVA:
+ * 11 instructions for 32 multiply-accumulates.
  */
-#include "snn_dual.h"
-#include "snn_sparse.h"
+#include "snn_sums.h"
 
 enum { ROWS = 4, BLOCKS = 8, HEADER = 2, BATCH = 2 * BLOCKS + ROWS * BLOCKS };
 
@@ -103,7 +102,6 @@ SNN_SMALL snn_status snn_fully_connected_4x1_vector_s8(const int8_t *input, int3
                                                        const snn_quant *quant, int8_t *output,
                                                        int32_t output_size, void *scratch)
 {
-    int32_t *const sums = scratch;
 #ifdef SNN_CHECKED
     if (check(weights, input_size, output_size) != SNN_OK) {
         return SNN_BAD_STREAM;
@@ -111,8 +109,5 @@ SNN_SMALL snn_status snn_fully_connected_4x1_vector_s8(const int8_t *input, int3
 #else
     (void)input_size;
 #endif
-    run_groups(input, weights->stream, sums, sums + (output_size + ROWS - 1) / ROWS * ROWS);
-    snn_requantize_rows(sums, weights->bias2, weights->multiplier, weights->shift, quant, output,
-                        output_size);
-    return SNN_OK;
+    return snn_sums_run(run_groups, ROWS, input, weights, quant, output, output_size, scratch);
 }

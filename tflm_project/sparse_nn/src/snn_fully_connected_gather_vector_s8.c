@@ -8,8 +8,7 @@
  * How long gathering sixteen bytes takes is the core's secret; what the emulation counts as one
  * load are sixteen accesses.
  */
-#include "snn_dual.h"
-#include "snn_sparse.h"
+#include "snn_sums.h"
 
 enum { LANES = 16, HEADER = 2 };
 
@@ -110,7 +109,6 @@ SNN_SMALL snn_status snn_fully_connected_gather_vector_s8(const int8_t *input, i
                                                           const snn_quant *quant, int8_t *output,
                                                           int32_t output_size, void *scratch)
 {
-    int32_t *const sums = scratch;
 #ifdef SNN_CHECKED
     if (check(weights, input_size, output_size) != SNN_OK) {
         return SNN_BAD_STREAM;
@@ -118,8 +116,5 @@ SNN_SMALL snn_status snn_fully_connected_gather_vector_s8(const int8_t *input, i
 #else
     (void)input_size;
 #endif
-    run_rows(input, weights->stream, sums, sums + output_size);
-    snn_requantize_rows(sums, weights->bias2, weights->multiplier, weights->shift, quant, output,
-                        output_size);
-    return SNN_OK;
+    return snn_sums_run(run_rows, 1, input, weights, quant, output, output_size, scratch);
 }

@@ -8,9 +8,9 @@
  * wherever possible: 19 cycles. A row costs about 35 cycles beside its batches, requantization
  * included: its tables stand behind it in the stream, so that one pointer reads everything.
  */
-#include "snn_dual.h"
 #include "snn_rows.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
 #if SNN_MVE
 #include <arm_mve.h>
@@ -18,7 +18,7 @@
 
 enum { BATCH = 8, HALF = 4, UNROLLED = 5, BATCH_CODE = 98 };
 
-#if SNN_DUAL_ASSEMBLY && !SNN_MVE
+#if SNN_DSP && !SNN_MVE
 
 #ifdef SNN_DUAL_ISSUE
 /* r0-r3 r4 r5 r8 r9 offsets, then activations (the eighth in r10), r6 stream, r7 base, r11 r12
@@ -182,47 +182,6 @@ static void run_rows(const snn_rows *rows, const uint8_t *stream)
 
 #endif
 
-#ifdef SNN_CHECKED
-static snn_status check(const snn_stream_rows *weights, int32_t input_size, int32_t output_size)
-{
-    const uint8_t *at = weights->stream;
-    const uint8_t *const end = at + weights->size;
-    if (weights->size < SNN_ROWS_HEADER) {
-        return SNN_BAD_STREAM;
-    }
-    for (int32_t row = 0; row < output_size; ++row) {
-        int32_t place = 0;
-        const int32_t count = at[SNN_ROWS_BATCHES];
-        const int32_t half = at[SNN_ROWS_HALF];
-        if (half > 1 ||
-            at[SNN_ROWS_PLACE] !=
-                (count == 0 ? UNROLLED : (UNROLLED - count % UNROLLED) % UNROLLED) *
-                    (BATCH_CODE / 2)) {
-            return SNN_BAD_STREAM;
-        }
-        at += SNN_ROWS_HEADER;
-        for (int32_t i = 0; i < count + half; ++i) {
-            const int32_t size = half && i == 0 ? HALF : BATCH;
-            if (end - at < 2 * size) {
-                return SNN_BAD_STREAM;
-            }
-            for (int32_t j = size; j < 2 * size; ++j) {
-                if (place + at[j] >= input_size) {
-                    return SNN_BAD_STREAM;
-                }
-            }
-            place += at[2 * size - 1];
-            at += 2 * size;
-        }
-        if (end - at < SNN_ROWS_TRAILER || at[8] > 30) {
-            return SNN_BAD_STREAM;
-        }
-        at += SNN_ROWS_TRAILER - SNN_ROWS_HEADER;
-    }
-    return at[SNN_ROWS_HALF] == SNN_ROWS_END ? SNN_OK : SNN_BAD_STREAM;
-}
-#endif
-
 SNN_SMALL snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t input_size,
                                                   const snn_stream_rows *weights,
                                                   const snn_quant *quant, int8_t *output,
@@ -230,13 +189,17 @@ SNN_SMALL snn_status snn_fully_connected_octet_s8(const int8_t *input, int32_t i
 {
     const snn_rows rows = {input, NULL, output, 2 * quant->output_offset + 1};
 #ifdef SNN_CHECKED
-    if (check(weights, input_size, output_size) != SNN_OK) {
+    const snn_rows_format format = {
+        .unrolled = UNROLLED, .code = BATCH_CODE, .slots = BATCH, .weights = 1,
+        .size = 2 * BATCH, .half_size = 2 * HALF,
+    };
+    if (snn_rows_check(weights, &format, input_size, output_size) != SNN_OK) {
         return SNN_BAD_STREAM;
     }
 #else
     (void)input_size;
 #endif
     run_rows(&rows, weights->stream);
-    snn_dual_clamp(output, output_size, quant);
+    snn_clamp_outputs(output, output_size, quant);
     return SNN_OK;
 }

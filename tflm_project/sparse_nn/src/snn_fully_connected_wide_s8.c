@@ -8,8 +8,8 @@
  */
 #include <string.h>
 
-#include "snn_dual.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
 enum { ROWS = 4, COLUMNS = 4 };
 
@@ -18,7 +18,7 @@ SNN_SMALL int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t output_si
     return 4 * ((output_size + ROWS - 1) / ROWS * ROWS);
 }
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 
 /* r0 input, r1 weights, r2 r3 inputs, r4-r7 weights, r8 temporary, r9-r12 sums, lr end of the
  * input. */

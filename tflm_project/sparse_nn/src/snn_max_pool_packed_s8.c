@@ -6,10 +6,10 @@
  */
 #include <string.h>
 
-#include "snn_dual.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
-#if SNN_DUAL_ASSEMBLY
+#if SNN_DSP
 static inline uint32_t larger(uint32_t a, uint32_t b)
 {
     uint32_t result;
@@ -83,6 +83,6 @@ snn_status snn_max_pool_packed_s8(const int8_t *input, snn_shape input_shape,
             }
         }
     }
-    snn_dual_clamp(output, (int32_t)(to - output), quant);
+    snn_clamp_outputs(output, (int32_t)(to - output), quant);
     return SNN_OK;
 }

@@ -1,16 +1,16 @@
 /* Sixteen outputs a weight: what the planar convolutions for MVE share. Not for users.
  *
- * The input is unrolled once per band of rows into planes of bytes, where phase is the column modulo
- * the stride and the lanes are `lanes` output rows, the same distance apart in the whole layer, that
- * are computed side by side; images narrower than a vector need more than one. A tap of the filter
- * is then a fixed distance from the output position, and sixteen neighbouring bytes are that tap of
- * sixteen outputs.
+ * The input is unrolled once per band of rows into planes of bytes, where phase is the column
+ * modulo the stride and the lanes are `lanes` output rows, the same distance apart in the whole
+ * layer, that are computed side by side; images narrower than a vector need more than one. A tap of
+ * the filter is then a fixed distance from the output position, and sixteen neighbouring bytes are
+ * that tap of sixteen outputs.
  */
 #ifndef SNN_PLANAR_H
 #define SNN_PLANAR_H
 
-#include "snn_dual.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,9 +18,9 @@ extern "C" {
 
 enum {
     SNN_PLANAR_TILE = 16,
-    SNN_PLANAR_CHAIN = 15,    /* entries of a channel that stand unrolled */
     SNN_PLANAR_FRACTION = 16, /* bits behind the point in requantization */
     SNN_PLANAR_SHIFT = 15,    /* mask of the right shift in a channel's code */
+    SNN_PLANAR_ENTRY = 44,    /* bytes of an entry's code where it is assembly */
 };
 
 /* A channel, expanded from the tables in flash; in the order in which assembly reads it. */
@@ -59,8 +59,9 @@ typedef struct {
 snn_planar_layout snn_planar_layout_of(int32_t channels, int apart, const snn_window *window,
                                        const snn_stream_planar *weights, snn_shape output_shape);
 
-/* Whether band, segment and lanes fit the output. */
-int snn_planar_fits(const snn_stream_planar *weights, snn_shape output_shape);
+/* Whether band, segment and lanes fit the output, and all distances their 16 bits. */
+int snn_planar_fits(const snn_stream_planar *weights, int32_t channels, int apart,
+                    const snn_window *window, snn_shape input_shape, snn_shape output_shape);
 
 /* Bytes of scratch. */
 int32_t snn_planar_scratch(const snn_planar_layout *layout, int32_t channels);
@@ -89,6 +90,10 @@ void snn_planar_pack(const int8_t *input, snn_shape shape, int32_t channels,
                      const snn_window *window, const snn_planar_layout *layout, int32_t lanes,
                      int32_t height, int32_t y, int32_t x, int8_t zero, uint8_t *planes);
 
+/* Sixteen outputs of all channels. Returns what is behind the channels' part of the stream; called
+ * with NULL where it is assembly, the place of the first unrolled entry. */
+uintptr_t snn_planar_run_tile(const snn_planar_tile *tile);
+
 /* All outputs of the channels whose records `tile` names; `input` is the first of `channels`
  * channels. Returns what is behind their part of the stream. */
 const uint8_t *snn_planar_run(const int8_t *input, snn_shape input_shape, int32_t channels,
@@ -97,7 +102,8 @@ const uint8_t *snn_planar_run(const int8_t *input, snn_shape input_shape, int32_
                               int8_t *output, snn_shape output_shape,
                               const uint16_t *places, uint8_t *planes, snn_planar_tile *tile);
 
-/* Checked builds: every entry of every channel lies inside the stream and the planes. */
+/* Checked builds: every entry of every channel lies inside the stream and the planes, and the sums
+ * keep to the bounds of snn_stream_planar. */
 snn_status snn_planar_check(const snn_stream_planar *weights, const snn_window *window,
                             const snn_planar_layout *layout, int32_t channels);
 

@@ -1,12 +1,13 @@
 /* Requantization of one sum per output, shared by the fully connected kernels.
  *
- * 13 cycles an output on Cortex-M4, 7 with MVE, which does TFLite's two roundings one by one: VQRDMULH
- * is the first, VRSHL the second but for ties of negative values, which one less sets right. For a right shift e >= 1 TFLite's two roundings are
+ * 13 cycles an output on Cortex-M4, 7 with MVE, which does TFLite's two roundings one by one:
+ * VQRDMULH is the first, VRSHL the second but for ties of negative values, which one less sets
+ * right. For a right shift e >= 1 TFLite's two roundings are
  * SMMLAR(2s, multiplier, 2^(e-1) + (s asr 31)) asr e, see docs/kernels.md; the tables hold twice
  * the bias and e - 1, and the last bit of the shift is SSAT's.
  */
-#include "snn_dual.h"
 #include "snn_sparse.h"
+#include "snn_target.h"
 
 #if SNN_MVE
 
@@ -41,10 +42,10 @@ void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_
         : [count] "r"(count), [zero_point] "r"(quant->output_offset)
         : "lr", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10",
           "s11");
-    snn_dual_clamp(output, count, quant);
+    snn_clamp_outputs(output, count, quant);
 }
 
-#elif SNN_DUAL_ASSEMBLY
+#elif SNN_DSP
 
 /* Where the tables are read; in the order of the registers r0 to r6. */
 typedef struct {
@@ -102,7 +103,7 @@ SNN_SMALL void snn_requantize_rows(const int32_t *sums, const int32_t *bias2,
     if (count > 0) {
         run_outputs(&at);
     }
-    snn_dual_clamp(output, count, quant);
+    snn_clamp_outputs(output, count, quant);
 }
 
 #else
@@ -120,7 +121,7 @@ void snn_requantize_rows(const int32_t *sums, const int32_t *bias2, const int32_
         const int32_t value = high >> shift[i] >> 1;
         output[i] = (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
     }
-    snn_dual_clamp(output, count, quant);
+    snn_clamp_outputs(output, count, quant);
 }
 
 #endif

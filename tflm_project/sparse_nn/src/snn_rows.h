@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "snn_types.h"
+#include "snn_sparse.h"
 
 enum {
     SNN_ROWS_HEADER = 4,
@@ -13,7 +13,23 @@ enum {
     SNN_ROWS_BATCHES = 2,
     SNN_ROWS_HALF = 3,
     SNN_ROWS_END = 2, /* instead of half, behind the last row */
+    /* Right shifts e are at most that: (2 * zero point + 1) * 2^(e - 1), up to 255 * 2^22, and what
+     * it is added to, below 2^30, then stay inside 32 bits together. */
+    SNN_ROWS_MOST_SHIFT = 23,
 };
+
+/* How a format's batches lie in its stream. */
+typedef struct {
+    int32_t unrolled; /* batches that stand unrolled in the kernel */
+    int32_t code;     /* bytes of one's code */
+    int32_t slots;    /* of a batch; a half batch has half of them */
+    int32_t weights;  /* bytes of weights of a slot; then come the slots' offsets */
+    int32_t size, half_size; /* bytes of a batch */
+} snn_rows_format;
+
+/* Checked builds: all rows lie inside the stream and its offsets among `places`. */
+snn_status snn_rows_check(const snn_stream_rows *weights, const snn_rows_format *format,
+                          int32_t places, int32_t output_size);
 
 /* What the assembly is given; fields are at fixed places. */
 typedef struct {

@@ -4,8 +4,8 @@
  * channel's entries serves four neighbouring pixels of a row, an entry costs two loads for itself
  * and, per pixel, one load and one multiply-accumulate. The last four pixels of a row may overlap
  * those before them, which saves the code for a rest; rows of fewer than four pixels (a fully
- * connected layer has one) go pixel by pixel. Built for size, whatever the rest of a program is built
- * for: it serves every layer of a network, and being small is what it is for.
+ * connected layer has one) go pixel by pixel. Built for size, whatever the rest of a program is
+ * built for: it serves every layer of a network, and being small is what it is for.
  */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("Os")

@@ -9,9 +9,11 @@ from pathlib import Path
 import bridge
 from bridge.bundle import digest
 from bridge.convert.options import ConvertOptions
-from bridge.errors import InputError
+from bridge.errors import InputError, ToolchainError
 from bridge.explore.recommend import Limits
-from bridge.explore.space import Space
+from bridge.explore.space import PLAIN, Space
+from bridge.firmware.tflm_library import check_root, libraries, library_for, tflm_version
+from bridge.toolchain import require
 
 SAMPLERS = ("tpe", "nsga2", "random", "all")
 
@@ -57,6 +59,32 @@ class Settings:
         if self.base.max_accuracy_drop is not None:
             raise InputError("an exploration has its own limit of accuracy")
 
+    def require_tools(self) -> None:
+        """Look for everything that trials need, before anything is trained.
+
+        Raises:
+            InputError: a coding needs a TFLM tree, and none is given.
+            ToolchainError: compiler or emulator is missing, or the library for a core.
+        """
+        for program in ("arm-none-eabi-gcc", "qemu-system-arm"):
+            require(program)
+        needing = [c for c in self.space.codings if c not in PLAIN]
+        if not needing:
+            return
+        plain = " ".join(f"--coding {c}" for c in PLAIN)
+        if self.tflm_root is None:
+            raise InputError(
+                f"coding {needing[0]} needs TFLM, and TFLM_ROOT is not set",
+                hint=f"set TFLM_ROOT to a tree with a built library, or search {plain}",
+            )
+        for core in self.space.cores:
+            check_root(self.tflm_root, core)
+            if library_for(self.tflm_root, core) is None:
+                raise ToolchainError(
+                    f"coding {needing[0]} needs TFLM's library for {core}: TFLM_ROOT has none",
+                    hint=f"build it, search other cores with --core, or search {plain}",
+                )
+
     @property
     def url(self) -> str:
         """Where the study is kept."""
@@ -81,6 +109,10 @@ class Settings:
             file = Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text)
             if text and file.is_file():
                 parts.append(digest(file.read_bytes()))
+        if self.tflm_root is not None:
+            # With a library for the core, c-dense calls other kernels than without.
+            built = [str(lib.relative_to(self.tflm_root)) for lib in libraries(self.tflm_root)]
+            parts += [tflm_version(self.tflm_root), *built]
         return f"{model_name(base.model)}-{digest(chr(10).join(parts).encode())[:10]}"
 
     @property

@@ -27,6 +27,9 @@ CODINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 """How weights are stored: the engine that runs them, and TFLM's encodings where it decodes."""
 
+PLAIN = ("dense", "sparse", "compact")
+"""Those without TFLM."""
+
 SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98)
 
 
@@ -101,7 +104,7 @@ class Space:
     patterns: tuple[str, ...] = (UNPRUNED, *PATTERNS)
     sparsities: tuple[float, ...] = SPARSITIES
     quantizations: tuple[str, ...] = ("ptq", "qat")
-    codings: tuple[str, ...] = ("dense", "sparse", "compact")
+    codings: tuple[str, ...] = PLAIN
     cores: tuple[str, ...] = ("cortex-m4", "cortex-m7", "cortex-m55")
 
     def __post_init__(self) -> None:
@@ -179,5 +182,4 @@ class Space:
 
 def default_codings(tflm_root: Path | None) -> tuple[str, ...]:
     """Plain C's codings; with a TFLM tree the interpreter's too."""
-    plain = ("dense", "sparse", "compact")
-    return (*plain, "tflm", "tflm-sparse", "tflm-smallest") if tflm_root else plain
+    return (*PLAIN, "tflm", "tflm-sparse", "tflm-smallest") if tflm_root else PLAIN

@@ -25,6 +25,7 @@ from bridge.explore.trial import WHOLE, finished, load_optuna, run_trial
 from bridge.progress import Progress, Silent
 
 HEARTBEAT, GRACE = 20, 180
+_START = "--trials 0 only shows a study; give --trials to start one"
 MOST_REPEATS = 3
 """Proposals of known points in a row before an unknown one is drawn instead."""
 
@@ -56,13 +57,21 @@ def explore(settings: Settings, *, progress: Progress | None = None) -> Explorat
     """Search until the study holds as many points as asked for, then choose.
 
     Raises:
-        InputError: bad options, no data, or a database that can't be reached.
+        InputError: bad options, no data, a database that can't be reached, or, where no trials
+            are asked for, a study that is not there.
+        ToolchainError: something that trials need is not installed.
+        ProofError: an engine's outputs are not the interpreter's.
         BridgeError: no point at all could be measured.
     """
     watch: Progress = progress or Silent()
     workshop = Workshop(settings, watch)
-    study = open_study(settings)
     if settings.trials:
+        settings.require_tools()
+    study = open_study(settings, make=settings.trials > 0)
+    if "space" in study.user_attrs:
+        settings = _stored_space(settings, study)
+    if settings.trials:
+        settings.require_tools()  # a study named with --study has a space of its own
         # Which patterns fit any layer is part of the space, so it is settled before the study.
         settings = _settled(settings, workshop, study)
         _give_back(study, watch)
@@ -72,8 +81,6 @@ def explore(settings: Settings, *, progress: Progress | None = None) -> Explorat
 
             run_workers(settings, watch)
         work(settings, workshop, watch, start=start)
-    elif "space" in study.user_attrs:
-        settings = _stored_space(settings, study)
     result = read_study(settings, study)
     if not result.measured:
         reasons = list(dict.fromkeys(reason for _, reason in result.given_up))
@@ -101,14 +108,22 @@ def _stored_space(settings: Settings, study: Any) -> Settings:
     return replace(settings, study=study.study_name, space=Space(**stored))
 
 
-def open_study(settings: Settings) -> Any:
-    """The study, made if it is not there yet.
+def open_study(settings: Settings, *, make: bool = True) -> Any:
+    """The study.
+
+    Args:
+        settings: name it, and say where it is kept.
+        make: make it if it is not there yet.
 
     Raises:
-        InputError: the database can't be reached, or its driver is not installed.
+        InputError: the database can't be reached, its driver is not installed, or the study is
+            not there and is not to be made.
     """
     optuna = load_optuna()
-    settings.out.mkdir(parents=True, exist_ok=True)
+    if make:
+        settings.out.mkdir(parents=True, exist_ok=True)
+    elif settings.storage is None and not (settings.out / "study.db").is_file():
+        raise InputError(f"{settings.out} holds no study", hint=_START)
     connect = {"timeout": 120} if settings.url.startswith("sqlite") else {}
     try:
         storage = optuna.storages.RDBStorage(
@@ -118,12 +133,14 @@ def open_study(settings: Settings) -> Any:
             grace_period=GRACE,
             heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(3),
         )
-        return optuna.create_study(
-            study_name=settings.name,
-            storage=storage,
-            directions=["minimize"] * 4,
-            load_if_exists=True,
-        )
+        present = optuna.get_all_study_names(storage)
+        if make or settings.name in present:
+            return optuna.create_study(
+                study_name=settings.name,
+                storage=storage,
+                directions=["minimize"] * 4,
+                load_if_exists=True,
+            )
     except ImportError as error:
         raise InputError(
             f"the driver for {settings.storage} is not installed: {error}",
@@ -138,6 +155,12 @@ def open_study(settings: Settings) -> Any:
             f"{text[0][:200] if text else type(error).__name__}",
             hint="--storage takes an SQLAlchemy URL, for example postgresql://user@host/name",
         ) from error
+    listed = ", ".join(sorted(present))
+    made = "" if settings.study else ", which is the name that model and options make"
+    raise InputError(
+        f"there is no study {settings.name!r}{made}",
+        hint=f"give one with --study: {listed}" if listed else _START,
+    )
 
 
 def work(

@@ -6,7 +6,7 @@ import logging
 import warnings
 from typing import Any
 
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, ProofError, ToolchainError
 from bridge.explore.objective import Bench, Hopeless, verdict
 from bridge.explore.process import this_process
 from bridge.explore.settings import Settings
@@ -20,7 +20,13 @@ WHOLE = {"pattern", "quantize", "coding", "core"}
 def run_trial(
     trial: Any, settings: Settings, bench: Bench, progress: Progress
 ) -> tuple[float, ...]:
-    """Optuna's objective: the four figures of the point that a trial proposes."""
+    """Optuna's objective: the four figures of the point that a trial proposes.
+
+    Raises:
+        ToolchainError: a program or library is missing; that says nothing about the point, so
+            the trial fails, and the next run takes it up again.
+        ProofError: two stages that must agree don't.
+    """
     optuna = load_optuna()
     trial.set_user_attr("process", this_process())
     point = settings.space.suggest(trial)
@@ -40,6 +46,8 @@ def run_trial(
         trial.set_user_attr("reason", found.reason)
         trial.set_user_attr("estimate", found.estimate)
         raise optuna.TrialPruned() from None
+    except (ProofError, ToolchainError):
+        raise
     except BridgeError as error:
         progress.note(f"can't be measured: {error.what}")
         trial.set_user_attr("reason", error.what)
@@ -49,7 +57,6 @@ def run_trial(
         "instructions": row.instructions,
         "weights": row.flash_weights,
         "model": network.digest,
-        "kernels": row.kernels,
     }
     for name, value in figures.items():
         trial.set_user_attr(name, value)

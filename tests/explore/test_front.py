@@ -138,6 +138,13 @@ def test_the_studys_name_says_what_decides_the_results(tmp_path):
     assert same.name == one.name
     assert dataclasses.replace(one, base=dataclasses.replace(base, epochs=9)).name != one.name
     assert dataclasses.replace(one, space=Space(cores=("cortex-m3",))).name != one.name
+    libraries = tmp_path / "tflm/gen/cortex-m4/lib"
+    libraries.mkdir(parents=True)
+    with_tflm = dataclasses.replace(one, tflm_root=tmp_path / "tflm")
+    named = with_tflm.name
+    assert named != one.name
+    (libraries / "libtensorflow-microlite.a").touch()
+    assert with_tflm.name != named
     assert one.url.startswith("sqlite:///")
     shared = dataclasses.replace(one, storage="postgresql://u@host/db")
     assert shared.url == "postgresql+psycopg://u@host/db"

@@ -10,15 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bridge.cli import app
-from bridge.errors import BridgeError, InputError
-from bridge.explore import Limits, Settings, explore
+from bridge.errors import BridgeError, InputError, ProofError, ToolchainError
+from bridge.explore import Limits, Point, Settings, Space, explore
+from bridge.explore.networks import Workshop
 from bridge.explore.result import build, convert_line, export_line, select
-from bridge.explore.study import open_study
+from bridge.explore.study import open_study, work
 from bridge.progress import Silent
 from tests.explore.conftest import LOOSE
 from tests.explore.postgres import server
@@ -94,6 +97,77 @@ def test_a_points_firmware_is_that_of_its_engine(found, tmp_path):
     assert "snn_sparse_direct_s8" in "".join(f.read_text() for f in package.glob("src/*_net.c"))
     assert (package / "src/snn_sparse_direct_s8.c").is_file()
     assert export_line(dataclasses.replace(compact, coding="dense"), bundle.path) == ""
+
+
+def without(program, folder):
+    """A PATH with everything but one program."""
+    for place in reversed(os.environ["PATH"].split(os.pathsep)):
+        for file in Path(place).glob("*"):
+            (folder / file.name).unlink(missing_ok=True)
+            if file.name != program:
+                (folder / file.name).symlink_to(file)
+    return str(folder)
+
+
+def test_a_missing_program_is_no_finding(settings, tmp_path, monkeypatch):
+    point = Point("none", 0.0, "ptq", "dense", "cortex-m4")
+    one = Space((point.pattern,), (0.9,), (point.quantize,), (point.coding,), (point.core,))
+    asked = dataclasses.replace(settings, space=one, study="missing", trials=1)
+    (tmp_path / "bin").mkdir()
+    with monkeypatch.context() as here:
+        here.setenv("PATH", without("qemu-system-arm", tmp_path / "bin"))
+        with pytest.raises(ToolchainError, match="qemu-system-arm is not installed"):
+            explore(asked)
+        assert not asked.out.exists()
+        # It goes missing while trials run: the trial fails, nothing is known of its point.
+        with pytest.raises(ToolchainError, match="qemu-system-arm is not installed"):
+            work(asked, Workshop(asked), Silent())
+        (trial,) = open_study(asked).trials
+        assert trial.state.name == "FAIL"
+    found = explore(asked)
+    assert [m.point for m in found.measured] == [point]
+    assert found.given_up == ()
+
+
+def test_outputs_that_differ_stop_the_run(settings):
+    """The interpreter's answers of one network are changed on disk: a proof must notice."""
+    one = dataclasses.replace(settings.space, patterns=("none",), quantizations=("ptq",))
+    asked = dataclasses.replace(settings, space=one, study="differ", trials=1)
+    explore(asked)
+    file = asked.networks / "none-ptq.npz"
+    with np.load(file) as stored:
+        arrays = dict(stored)
+    arrays["expected"] = arrays["expected"] ^ 1
+    np.savez(file, **arrays)
+    with pytest.raises(ProofError, match="outputs differ"):
+        explore(dataclasses.replace(asked, trials=2))
+
+
+def test_tflms_codings_are_refused_before_training(settings, tmp_path):
+    space = dataclasses.replace(settings.space, codings=("sparse", "tflm"))
+    asked = dataclasses.replace(settings, space=space)
+    with pytest.raises(InputError, match="TFLM_ROOT is not set"):
+        explore(asked)
+    library = tmp_path / "tflm/gen/cortex_m_generic_cortex-m0_release_gcc/lib"
+    library.mkdir(parents=True)
+    (library / "libtensorflow-microlite.a").write_bytes(b"!<arch>\n")
+    with pytest.raises(ToolchainError, match="library for cortex-m4"):
+        explore(dataclasses.replace(asked, tflm_root=tmp_path / "tflm"))
+    assert not asked.out.exists()
+
+
+def test_a_study_that_is_not_there_is_not_made_by_looking(found, settings):
+    nowhere = dataclasses.replace(settings, trials=0)
+    with pytest.raises(InputError, match="holds no study"):
+        explore(nowhere)
+    assert not settings.out.exists()
+    other = dataclasses.replace(
+        found.settings, study=None, trials=0,
+        base=dataclasses.replace(found.settings.base, epochs=7),
+    )  # fmt: skip
+    with pytest.raises(InputError, match="no study") as told:
+        explore(other)
+    assert found.settings.name in told.value.hint
 
 
 def test_points_beyond_a_limit_are_given_up_before_training(settings):
@@ -181,5 +255,6 @@ def test_what_cannot_be_explored_says_so(settings, user, tmp_path):
     )
     with pytest.raises(InputError, match="needs data"):
         explore(blind)
+    open_study(settings)
     with pytest.raises(BridgeError, match="no point could be measured"):
         explore(dataclasses.replace(settings, trials=0))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from bridge.text import environment
 
 if TYPE_CHECKING:
@@ -27,17 +29,22 @@ def templates() -> Environment:
     made = environment("bridge.bench", html=True)
     made.filters["thousands"] = lambda value: "" if value is None else f"{value:,.0f}"
     made.filters["short"] = short
-    made.filters["first_name"] = first_name
+    made.filters["layer_name"] = lambda name: breakable(first_name(name))
     made.filters["percent"] = lambda value: "" if value is None else percent(value)
     return made
 
 
-def short(value: float) -> str:
-    """A number for an axis: 950, 12 k, 3.4 M."""
+def short(value: float, digits: int = 3) -> str:
+    """A number in few digits: 950, 12 k, 3.4 M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size * 0.9995:
-            return f"{float(f'{value / size:.3g}'):g} {letter}"
-    return f"{float(f'{value:.3g}'):g}"
+            return f"{float(f'{value / size:.{digits}g}'):g} {letter}"
+    return f"{float(f'{value:.{digits}g}'):g}"
+
+
+def tick(value: float) -> str:
+    """A number for an axis: ticks that lie close still differ."""
+    return short(value, 4)
 
 
 def percent(share: float, digits: int = 2) -> str:
@@ -48,6 +55,11 @@ def percent(share: float, digits: int = 2) -> str:
 def first_name(name: str) -> str:
     """The first of the names that TensorFlow's converter strings together for fused layers."""
     return name.partition(";")[0]
+
+
+def breakable(name: str) -> Markup:
+    """A name as HTML that may go on in the next line after each of its slashes."""
+    return Markup("/<wbr>").join(name.split("/"))
 
 
 def ending(text: str, longest: int) -> str:
@@ -143,7 +155,7 @@ class Axis:
     low: float
     high: float
     log: bool = False
-    text: Callable[[float], str] = short
+    text: Callable[[float], str] = tick
 
     def share(self, value: float) -> float:
         """Where a value lies, 0 at the lower end and 1 at the upper."""
@@ -152,15 +164,15 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
-        """Round values to mark; at least three on a logarithmic axis, where it spans any."""
+        """Round values to mark, at least three."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             for steps in ((1,), (1, 2, 5), (1, 2, 3, 4, 5, 6, 8)):
                 found = [m * 10.0**p for p in powers for m in steps]
                 inside = [t for t in found if self.low * 0.999 <= t <= self.high * 1.001]
                 if len(inside) >= 3:
-                    break
-            return inside
+                    return inside
+            # A narrow span: what is round there is evenly spaced.
         rough = (self.high - self.low) / 5
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
@@ -176,7 +188,7 @@ def log_axis(label: str, values: Sequence[float]) -> Axis:
     return Axis(label, low / room, high * room, log=True)
 
 
-def linear_axis(label: str, values: Sequence[float], text: Callable[[float], str] = short) -> Axis:
+def linear_axis(label: str, values: Sequence[float], text: Callable[[float], str] = tick) -> Axis:
     """A linear axis with room around its values."""
     low, high = min(values), max(values)
     room = max((high - low) * 0.08, abs(high) * 0.005, 1e-9)

@@ -149,7 +149,7 @@ def crossover(found: Sequence[Crossover]) -> list[str]:
             start = (
                 "at any sparsity" if layer.pays_from == 0 else f"from {percent(layer.pays_from, 0)}"
             )
-            note = f"faster than dense {start}; here {layer.speedup_here:.1f}×"
+            note = f"faster than dense {start}; here {layer.speedup_here:.2f}×"
         here = layer.sparsity
         plots.append(
             plot(

@@ -40,9 +40,9 @@ class LayerLine:
         sparsity: share of zero weights; None without weights.
         macs: dense multiply-accumulates.
         bytes: constants as stored.
-        dense_bytes: the same for the dense baseline.
+        dense_bytes: those of the fastest dense kernel, ours or CMSIS-NN's.
         cycles: modelled, of the chosen kernel; None without weights.
-        dense_cycles: of the fastest dense kernel, ours or CMSIS-NN's.
+        dense_cycles: of the fastest dense kernel.
         instructions: counted, engine → instructions, as far as the bench ran.
     """
 
@@ -83,9 +83,11 @@ def layer_lines(graph: Graph, core: str, rows: Sequence[Row]) -> list[LayerLine]
             continue
         weighted = operator.kind in CHOOSABLE
         best = plain = None
+        dense_bytes = theirs.plan.weight_bytes
         if weighted:
             layer = _layer(graph, operator, core)
-            best, plain = plan.cycles, dense_cycles(layer, candidates(layer, scratch))
+            best = plan.cycles
+            plain, dense_bytes = fastest_dense(layer, candidates(layer, scratch), dense_bytes)
         lines.append(
             LayerLine(
                 plan.name,
@@ -96,7 +98,7 @@ def layer_lines(graph: Graph, core: str, rows: Sequence[Row]) -> list[LayerLine]
                 plan.sparsity if weighted else None,
                 plan.macs,
                 plan.weight_bytes,
-                theirs.plan.weight_bytes,
+                dense_bytes,
                 best,
                 plain,
                 _instructions(plan.name, core, rows),
@@ -113,18 +115,21 @@ def _layer(graph: Graph, operator: Operator, core: str) -> Weighted:
     return settle_dead_channels(read_weighted(graph, operator, core))
 
 
-def dense_cycles(layer: Weighted, found: Sequence[Candidate]) -> float:
-    """The fastest dense kernel for a layer, modelled: ours or CMSIS-NN's.
+def fastest_dense(
+    layer: Weighted, found: Sequence[Candidate], cmsis_bytes: int = 0
+) -> tuple[float, int]:
+    """The fastest dense kernel for a layer, ours or CMSIS-NN's: its modelled cycles, its bytes.
 
     Args:
         layer: the layer.
         found: the formats that can run it.
+        cmsis_bytes: what CMSIS-NN's kernel reads.
     """
     from bridge.compile.choose import DENSE
     from bridge.compile.cmsis_cost import cmsis_cycles
 
-    known = [candidate.cycles for candidate in found if candidate.format in DENSE]
-    return min([*known, cmsis_cycles(layer)])
+    ours = [(candidate.cycles, candidate.bytes) for candidate in found if candidate.format in DENSE]
+    return min([*ours, (cmsis_cycles(layer), cmsis_bytes)])
 
 
 def _instructions(name: str, core: str, rows: Sequence[Row]) -> dict[str, int]:
@@ -190,9 +195,10 @@ def crossovers(graph: Graph, core: str) -> list[Crossover]:
         known = [(share, speed) for share, speed in points if speed is not None]
         if known:
             here = min(known, key=lambda p: abs(p[0] - layer.sparsity))[1]
+            pays_from = crossing([(share, speed - 1) for share, speed in known])
             result.append(
                 Crossover(
-                    operator.name, operator.kind, layer.sparsity, tuple(known), _crossing(known),
+                    operator.name, operator.kind, layer.sparsity, tuple(known), pays_from,
                     here,
                 )
             )  # fmt: skip
@@ -210,18 +216,26 @@ def _speedup(layer: Weighted) -> float | None:
     from bridge.compile.choose import DENSE, candidates
 
     found = candidates(layer, SWEPT_SCRATCH)
-    dense = dense_cycles(layer, found)
+    dense, _ = fastest_dense(layer, found)
     sparse = min((c.cycles for c in found if c.format not in DENSE), default=0.0)
     return dense / sparse if dense and sparse else None
 
 
-def _crossing(points: Sequence[tuple[float, float]]) -> float | None:
+def crossing(points: Sequence[tuple[float, float]]) -> float | None:
+    """Where a gain that grows with sparsity is first no loss, linear between the points.
+
+    Args:
+        points: (sparsity, gain), by sparsity; a gain is above 0, a loss below.
+
+    Returns:
+        The sparsity, or None where it is a loss everywhere.
+    """
     before: tuple[float, float] | None = None
-    for share, speed in points:
-        if speed >= 1:
+    for share, gain in points:
+        if gain >= 0:
             if before is None:
                 return share
-            part = (1 - before[1]) / (speed - before[1])
+            part = before[1] / (before[1] - gain)
             return before[0] + part * (share - before[0])
-        before = share, speed
+        before = share, gain
     return None

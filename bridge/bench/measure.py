@@ -12,6 +12,7 @@ from bridge.bench.subject import Subject
 from bridge.errors import ModelError, ToolchainError
 from bridge.graph import Graph, read_tflite
 from bridge.samples import joined, separate
+from bridge.toolchain import version
 
 if TYPE_CHECKING:
     from bridge.emulate import Run
@@ -231,6 +232,7 @@ def _row(
         layer_instructions=_by_layer(layers, traced.layers),
         cycles_modelled=_cycles(firmware, result),
         kernels=firmware.kernels,
+        tools="; ".join(version(program) for program in ("arm-none-eabi-gcc", "qemu-system-arm")),
         note=note,
     )
 

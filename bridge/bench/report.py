@@ -66,6 +66,7 @@ def render(
         instructions=figures.instructions(measured),
         rungs=[*_rungs(manifest.get("proofs", [])), *_bench_rungs(measured)],
         kernels=_kernels(measured),
+        tools=dict.fromkeys(row.tools for row in measured if row.tools),
         boards=sorted(estimates(measured), key=lambda found: found.board.name),
         layers=None if graph is None else _layers(graph, core, rows),
         core=core,

@@ -54,6 +54,7 @@ class Row:
         baseline: the engine that ratios of this row refer to; empty for a row without one.
         kernels: the kernel libraries with their versions, and which of their kernels the linked
             file holds, from its symbols.
+        tools: compiler and emulator with their versions, on which every figure depends.
         note: a remark; where the row could not run, the reason and what to do.
     """
 
@@ -76,6 +77,7 @@ class Row:
     cycles_modelled: tuple[int, int, int] | None = None
     baseline: str = ""
     kernels: str = ""
+    tools: str = ""
     note: str = ""
 
     @classmethod

@@ -13,10 +13,11 @@ import pytest
 from rich.console import Console
 
 from bridge.bench.boards import BOARDS, estimates
-from bridge.bench.engines import CORES, run_bench
+from bridge.bench.engines import run_bench
 from bridge.bench.row import Row
 from bridge.bench.table import boards, comparison
 from bridge.bundle import Bundle, BundleWriter
+from bridge.cores import CORES
 from bridge.errors import BundleError, InputError
 from bridge.pipeline import record_bench
 from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm

@@ -9,8 +9,8 @@ from importlib.resources import files
 
 import pytest
 
-from bridge.bench.charts import linear_axis, log_axis, short
-from bridge.bench.engines import run_bench
+from bridge.bench.charts import WIDTH, linear_axis, log_axis, short, tick
+from bridge.bench.engines import ENGINES, run_bench
 from bridge.bench.figures import pareto_codings
 from bridge.bench.layers import crossovers, layer_lines
 from bridge.bench.report import render, render_study, write_report
@@ -23,6 +23,7 @@ from bridge.explore.space import CODINGS
 from bridge.explore.study import Exploration
 from bridge.graph import read_tflite
 from bridge.pipeline import record_bench, record_exploration
+from bridge.toolchain import version
 from tests.bench.browser import look
 from tests.bench.test_bench import make_bundle
 
@@ -106,6 +107,9 @@ def test_its_figures_are_the_bundles(page, bundle):
         in page
     )
     assert bundle.manifest["files"]["model_int8.tflite"] in page
+    for program in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        assert version(program) in sparse["tools"]
+        assert page.count(version(program)) == 1
     assert "conv1, conv2" in page
     assert "0.91 share of zeros (at least), bound 0.9" in page
     assert page.count('<span class="tick bad">✗</span><span>onnx2tf = PyTorch (witness)') == 1
@@ -206,6 +210,71 @@ def test_a_browser_shows_every_chart_without_complaint(bundle, page, scheme):
         assert len(seen.requests) == 1
 
 
+@pytest.fixture(scope="module")
+def widest(bundle, tmp_path_factory):
+    """The page with as many rows and columns as a bench gives: every engine on two cores."""
+    rows = [Row.from_json(v) for v in json.loads((bundle.path / "bench.json").read_text())]
+    row = next(r for r in rows if r.engine == "c-sparse")
+    long = dataclasses.replace(row, instructions=123_456_789, cycles_modelled=(3 * 10**8,) * 3)
+    engines = [name for name in ENGINES if name != "tflm-host"]
+    assert len(engines) == 7
+    # The same figures under every name: what counts here is how much room they take.
+    every = [
+        dataclasses.replace(long, engine=engine, core=core)
+        for core in ("cortex-m4", "cortex-m55")
+        for engine in engines
+    ]
+    file = tmp_path_factory.mktemp("widest") / "report.html"
+    model = (bundle.path / "model_int8.tflite").read_bytes()
+    file.write_text(render(bundle.manifest, every, model=model, study=study()))
+    return file
+
+
+OVER = """() => [...document.querySelectorAll("table")].filter(
+    e => e.getBoundingClientRect().right > document.documentElement.clientWidth
+).map(e => e.innerText.split("\\n")[0])"""
+"""Tables that reach beyond the window."""
+
+
+BROKEN = """() => [...document.querySelectorAll("td.name")].flatMap(cell =>
+    [...cell.childNodes].filter(node => {
+        const range = document.createRange();
+        range.selectNode(node);
+        return node.nodeType === Node.TEXT_NODE && range.getClientRects().length > 1;
+    }).map(node => node.data))"""
+"""Parts of layers' names, between slashes, that a line break tears apart."""
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_every_column_of_every_engine_is_in_sight(widest, width):
+    with look(widest, width=width) as seen:
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert seen.page.evaluate(OVER) == []
+        text = seen.page.inner_text("body")
+        assert all(name in text for name in ENGINES if name != "tflm-host")
+
+
+def test_on_paper_every_engine_is_within_the_sheet_and_names_stay_whole(widest):
+    with look(widest, width=700) as seen:
+        seen.page.emulate_media(media="print")
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= 703
+        assert seen.page.evaluate(OVER) == []
+        assert seen.page.evaluate(BROKEN) == []
+
+
+@pytest.mark.parametrize("width", [360, 400])
+def test_on_a_phone_only_tables_and_bars_scroll(widest, width):
+    with look(widest, width=width) as seen:
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        rung = seen.page.locator("ol.ladder li").first
+        tick, name, told = (rung.locator("> span").nth(i).bounding_box() for i in range(3))
+        assert tick["y"] == pytest.approx(name["y"], abs=2)
+        assert told["y"] >= name["y"] + name["height"] - 1
+        # Labels of bars in the size that they have on screen.
+        bar = seen.page.locator("figure.chart svg[role=img]").first.bounding_box()
+        assert 12 * bar["width"] / WIDTH > 9
+
+
 def test_on_paper_it_is_light_and_keeps_within_the_sheet(bundle):
     with look(bundle.path / "report.html", scheme="dark", width=700) as seen:
         seen.page.emulate_media(media="print", color_scheme="dark")
@@ -257,4 +326,11 @@ def test_axes_mark_round_values():
     assert ticks == [5_000, 10_000, 20_000, 50_000]
     assert log_axis("", [2_900.0, 7_500.0]).ticks() == [3_000, 4_000, 5_000, 6_000]
     assert log_axis("", [9.0, 2e6]).ticks() == [10.0, 100.0, 1e3, 1e4, 1e5, 1e6]
+    # A span too narrow for the rounder ones.
+    for low, high in ((7_262.0, 7_590.0), (10.5e3, 11.5e3), (12.0, 12.0)):
+        axis = log_axis("", [low, high])
+        inside = axis.ticks()
+        assert 3 <= len(inside) <= 7
+        assert all(axis.low * 0.99 <= t <= axis.high * 1.01 for t in inside)
+        assert len({tick(t) for t in inside}) == len(inside)
     assert [short(v) for v in (950, 12_000, 3_400_000, 0.25)] == ["950", "12 k", "3.4 M", "0.25"]

@@ -101,12 +101,7 @@ def model_name(model: str) -> str:
 def _key(options: ConvertOptions) -> str:
     """What decides a conversion's result: options, the user's files, versions."""
     parts = [repr(sorted(_plain(options).items())), bridge.__version__, repr(versions())]
-    candidates = [options.model, str(options.weights or ""), options.data or ""]
-    for text in candidates:
-        file = Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text)
-        if text and file.is_file():
-            parts.append(digest(file.read_bytes()))
-    return digest("\n".join(parts).encode())
+    return digest("\n".join([*parts, *options.file_digests()]).encode())
 
 
 def _plain(value: Any) -> Any:

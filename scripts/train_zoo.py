@@ -18,7 +18,6 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,35 +32,7 @@ from torch.nn import functional as F
 from bridge import data, zoo
 from bridge.bundle import write_atomic
 from bridge.errors import BridgeError
-
-Batch = torch.Tensor
-
-
-def shift(x: Batch, pad: int) -> Batch:
-    """Move each image [N, C, H, W] by up to ``pad`` pixels, zeros coming in."""
-    n, _, height, width = x.shape
-    padded = F.pad(x, (pad, pad, pad, pad))
-    rows = torch.randint(2 * pad + 1, (n, 1)) + torch.arange(height)
-    columns = torch.randint(2 * pad + 1, (n, 1)) + torch.arange(width)
-    sample = torch.arange(n)[:, None, None]
-    moved = padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2)
-
-
-def mirror(x: Batch) -> Batch:
-    """Mirror half of the images left to right."""
-    return torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x)
-
-
-def jitter(x: Batch) -> Batch:
-    """Scale each window by up to a tenth and add a little noise."""
-    scale = 1 + 0.1 * (2 * torch.rand(len(x), *[1] * (x.ndim - 1)) - 1)
-    return x * scale + 0.02 * torch.randn_like(x)
-
-
-def as_is(x: Batch) -> Batch:
-    """No augmentation."""
-    return x
+from bridge.study.sparsify import augmented
 
 
 @dataclass(frozen=True)
@@ -70,7 +41,9 @@ class Recipe:
 
     Attributes:
         rate: the highest learning rate.
-        augment: changes a batch of inputs [N, C, …].
+        shift: images are moved by up to so many pixels.
+        jitter: windows are scaled by up to this share and get a fifth of it as noise.
+        mirror: half of the images are mirrored.
         sizes: train images enlarged to these sizes one after the other, each for its number of
             epochs: ``((size, epochs), …)``; small ones are quick. Empty: as the data set is.
         data: train on this data set instead of the entry's own (whose images are enlarged).
@@ -80,31 +53,30 @@ class Recipe:
     rate: float
     batch: int = 64
     decay: float = 0.01
-    augment: Callable[[Batch], Batch] = as_is
+    shift: int = 0
+    jitter: float = 0.0
+    mirror: bool = False
     sizes: tuple[tuple[int, int], ...] = ()
     data: str = ""
 
 
 RECIPES = {
-    "lenet5/digits": Recipe(60, 4e-3, augment=lambda x: shift(x, 1)),
-    "lenet5/mnist": Recipe(10, 4e-3, batch=128, augment=lambda x: shift(x, 2)),
-    "har_cnn/har-subset": Recipe(30, 2e-3, augment=jitter),
-    "resnet8/cifar10-subset": Recipe(
-        60, 1e-2, batch=128, decay=0.05, augment=lambda x: mirror(shift(x, 4))
-    ),
-    "resnet8/cifar10": Recipe(
-        60, 1e-2, batch=128, decay=0.05, augment=lambda x: mirror(shift(x, 4))
-    ),
-    "ds_cnn/har-as-49x10": Recipe(30, 4e-3, augment=jitter),
+    "lenet5/digits": Recipe(60, 4e-3, shift=1),
+    "lenet5/mnist": Recipe(10, 4e-3, batch=128, shift=2),
+    "har_cnn/har-subset": Recipe(30, 2e-3, jitter=0.1),
+    "resnet8/cifar10-subset": Recipe(60, 1e-2, batch=128, decay=0.05, shift=4, mirror=True),
+    "resnet8/cifar10": Recipe(60, 1e-2, batch=128, decay=0.05, shift=4, mirror=True),
+    "ds_cnn/har-as-49x10": Recipe(30, 4e-3, jitter=0.1),
     "mobilenet_v1_025/cifar10-animals-96x96": Recipe(
         18,
         6e-3,
         decay=0.05,
-        augment=lambda x: mirror(shift(x, 4)),
+        shift=4,
+        mirror=True,
         sizes=((48, 13), (96, 5)),
         data="cifar10-animals",
     ),
-    "fc_autoencoder/har-as-640": Recipe(200, 4e-3, augment=jitter),
+    "fc_autoencoder/har-as-640": Recipe(200, 4e-3, jitter=0.1),
 }
 
 
@@ -132,7 +104,7 @@ def train(entry: zoo.ZooEntry, recipe: Recipe, seed: int) -> nn.Module:
         order = torch.randperm(len(x))
         for step in range(steps):
             pick = order[step * recipe.batch : (step + 1) * recipe.batch]
-            inputs = recipe.augment(x[pick])
+            inputs = augmented(x[pick], recipe)
             if sizes:
                 inputs = F.interpolate(inputs, size=[sizes[epoch]] * 2, mode="bilinear")
             target = inputs if source.task == "reconstruction" else y[pick]

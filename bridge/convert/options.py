@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridge.bundle import digest
 from bridge.cores import core
 from bridge.data import LAYOUTS
 from bridge.errors import InputError
@@ -124,6 +125,12 @@ class ConvertOptions:
                 f"--max-accuracy-drop is {self.max_accuracy_drop}, not a share between 0 and 1",
                 hint="0.01 allows one percent point less accuracy",
             )
+
+    def file_digests(self) -> list[str]:
+        """A hash of each file that the user named: the network's, its weights, the data's."""
+        named = (self.model, str(self.weights or ""), self.data or "")
+        files = [Path(f"{t.partition('.py:')[0]}.py" if ".py:" in t else t) for t in named if t]
+        return [digest(file.read_bytes()) for file in files if file.is_file()]
 
     @property
     def target(self) -> float:

@@ -114,6 +114,8 @@ def prepare(
     from bridge.convert.quantize import CALIBRATION
     from bridge.convert.source import shapes_of
 
+    if source.remark:
+        ladder.note(source.remark)
     shapes = shapes_of(source, data, options)
     if not source.trained and source.kind == "torch":
         _first_training(source, data, options, ladder)

@@ -32,6 +32,7 @@ class Source:
             data must tell.
         data: the data set that belongs to it, or None.
         trained: whether its weights come from a checkpoint or file.
+        remark: what the user should know of it, a sentence, or empty.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Source:
     shapes: Shapes
     data: str | None
     trained: bool
+    remark: str = ""
 
 
 def open_source(options: ConvertOptions) -> Source:
@@ -90,7 +92,11 @@ def _from_zoo(options: ConvertOptions) -> Source:
     if trained or options.weights is not None:
         network = load_weights(network, weights, allow_pickle=options.allow_pickle)
     shapes = options.input_shapes or (tuple(entry.input_shape),)
-    return Source(entry.name, "torch", network.eval(), shapes, named or entry.dataset, trained)
+    data = named or entry.dataset
+    # Weights of the user's own are judged on what they were made for.
+    stands_in = entry.stand_in and options.weights is None and data == entry.dataset
+    remark = f"{data} is a stand-in: {entry.stand_in}" if stands_in else ""
+    return Source(entry.name, "torch", network.eval(), shapes, data, trained, remark)
 
 
 def _construct(factory: Any, name: str, options: ConvertOptions) -> Any:

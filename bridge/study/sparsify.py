@@ -297,8 +297,8 @@ def _loss(outputs: Any, labels: Any, soft: Any, recipe: Recipe) -> Any:
     return (1 - recipe.teacher) * plain + recipe.teacher * t * t * taught
 
 
-def augmented(x: Any, recipe: Recipe) -> Any:
-    """A batch ``[N, C, …]`` changed at random as the recipe says."""
+def augmented(x: Any, recipe: Any) -> Any:
+    """A batch ``[N, C, …]`` changed at random as ``shift``, ``mirror``, ``jitter`` say."""
     import torch
     from torch.nn import functional
 

@@ -16,13 +16,6 @@ LENET = Subject(
     note="pruned on the first 20,000 training images",
     limit=20000,
 )
-LENET_DIGITS = replace(
-    LENET,
-    dataset="digits",
-    samples=397,
-    title="LeNet-5, scikit-learn digits",
-    note="",
-)
 HAR = Subject(
     name="har_cnn",
     dataset="har-subset",

@@ -9,10 +9,12 @@ import onnx
 import pytest
 import torch
 
+from bridge import zoo
 from bridge.bundle import BundleWriter
 from bridge.convert import ConvertOptions, convert
 from bridge.convert.export import export
 from bridge.convert.options import ConvertResult
+from bridge.convert.source import open_source
 from bridge.errors import InputError
 from bridge.graph import read_tflite
 from bridge.progress import Silent
@@ -142,3 +144,11 @@ class Net(nn.Module):
     rungs = {p.rung: p for p in result.proofs}
     assert rungs["lifted Keras = PyTorch"].samples == 32
     assert "onnx2tf = PyTorch (witness)" not in rungs
+
+
+def test_a_zoo_network_on_stand_in_data_says_so() -> None:
+    told = open_source(ConvertOptions("ds_cnn")).remark
+    assert told == f"har-as-49x10 is a stand-in: {zoo.find('ds_cnn').stand_in}"
+    assert not open_source(ConvertOptions("lenet5")).remark
+    own = zoo.find("ds_cnn").checkpoint_path
+    assert not open_source(ConvertOptions("ds_cnn", weights=own)).remark

@@ -15,12 +15,14 @@ from bridge.progress import Silent
 from bridge.study import deutel, dogan, younes
 from bridge.study.setup import Setup
 from bridge.study.sparsify import Plan
-from bridge.study.subjects import LENET_DIGITS, quick
+from bridge.study.subjects import LENET, quick
 
 pytestmark = [pytest.mark.emulated, pytest.mark.slow]
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-DIGITS = dataclasses.replace(quick(LENET_DIGITS, epochs=6), samples=200)
+DIGITS = dataclasses.replace(
+    quick(LENET, epochs=6), dataset="digits", samples=200, title="LeNet-5, digits", note=""
+)
 
 
 @pytest.fixture(scope="module")

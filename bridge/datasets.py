@@ -178,7 +178,7 @@ def _cifar_batch(place: Path, name: str) -> tuple[Array, Array]:
 
 def har_subset() -> Dataset:
     """A third of UCI HAR: 2,400 + 950 windows of 128 steps × 9 sensor channels, 6 activities."""
-    d = _read(_file("har-subset", "uci_har_subset.npz", "float32 128×9"))
+    d = _read(_file("har-subset", "uci_har_subset.npz", "float 128×9"))
     return Dataset(
         "har-subset",
         d["x_train"].astype(np.float32),

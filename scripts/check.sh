@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Style and types: ruff and mypy over the whole tree.
+# Style of the whole tree (ruff); types of bridge, models and scripts (mypy).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 .venv/bin/ruff check .

@@ -6,14 +6,19 @@ cd "$(dirname "$0")/.."
 
 debian=(gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib qemu-system-arm
         cmake ninja-build gcc g++ python3-venv)
-tools=(arm-none-eabi-gcc qemu-system-arm cmake ninja gcc g++)
+tools=(arm-none-eabi-gcc arm-none-eabi-g++ qemu-system-arm cmake ninja gcc g++)
+python=${PYTHON:-python3}
 
 missing=()
 for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
-[ -e /usr/lib/arm-none-eabi/newlib/libc.a ] || missing+=(newlib)
+for library in libc_nano.a libstdc++_nano.a; do  # a path where the compiler has it, else the bare name
+  [ -e "$(arm-none-eabi-gcc -print-file-name=$library 2>/dev/null)" ] || missing+=("$library")
+done
+[ -x .venv/bin/python ] || "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 needed=${#missing[@]}
 if [ "${1:-}" = --tests ]; then  # a browser that looks at the report, a server that shares a study
-  debian+=(chromium postgresql)
+  debian+=(chromium postgresql git)
+  command -v git >/dev/null || missing+=(git)
   command -v chromium >/dev/null || missing+=(chromium)
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 fi
@@ -31,7 +36,6 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-python=${PYTHON:-python3}
 "$python" - <<'PY' || exit 1
 import sys
 if not (3, 10) <= sys.version_info[:2] <= (3, 12):

@@ -119,7 +119,8 @@ def train(entry: zoo.ZooEntry, recipe: Recipe, seed: int) -> nn.Module:
             f"  epoch {epoch + 1}/{recipe.epochs}  loss {total / steps:.4f}  {seconds:.0f} s",
             flush=True,
         )
-    return network.eval().to(memory_format=torch.contiguous_format)
+    trained: nn.Module = network.eval().to(memory_format=torch.contiguous_format)
+    return trained
 
 
 def state_bytes(network: nn.Module) -> bytes:

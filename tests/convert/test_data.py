@@ -145,7 +145,7 @@ def test_a_data_file_is_found_where_the_error_says(
     monkeypatch.setattr(datasets, "checkout", lambda: None)  # as installed from a wheel
     with pytest.raises(DataError, match=r"uci_har_subset\.npz was looked for") as caught:
         data.load("har-subset")
-    for word in ("x_train", "128×9", str(tmp_path / "cache"), "BRIDGE_DATA", "digits"):
+    for word in ("x_train", "float 128×9", str(tmp_path / "cache"), "BRIDGE_DATA", "digits"):
         assert word in caught.value.hint
     (tmp_path / place).mkdir(parents=True)
     windows, labels = np.zeros((6, 128, 9), np.float32), np.arange(6)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import bridge
-from bridge.bench.report import BENCH, REPORT, STUDY, render, write_report
+from bridge.bench.engines import ENGINES
+from bridge.bench.report import BENCH, REPORT, STUDY, read_rows, render, write_report
 from bridge.bench.row import Row
+from bridge.bench.table import with_baselines
 from bridge.bundle import MODEL, Bundle, BundleWriter, digest
 from bridge.convert.options import ConvertOptions, Proof
+from bridge.cores import CORES
 from bridge.doctor import versions
 from bridge.errors import ProofError, UnsupportedOperator
 from bridge.graph import Graph, read_tflite
@@ -79,10 +82,32 @@ def _convert(options: ConvertOptions, writer: BundleWriter, watch: Progress) -> 
 
 
 def record_bench(bundle: Bundle, rows: list[Row]) -> Bundle:
-    """Put a bench's rows into the bundle, and the report with them."""
-    text = json.dumps([row.as_json() for row in rows], indent=2) + "\n"
+    """Put a bench's rows into the bundle, and the report with them.
+
+    What was measured of the same model before stays, but for what was measured again.
+    """
     with bundle.turn():
-        return write_report(bundle.add({BENCH: text}))
+        manifest = Bundle.open(bundle.path).manifest
+        model = manifest["files"][MODEL]
+        before = read_rows(bundle) if manifest.get("benched") == model else []
+        merged = [row.as_json() for row in with_baselines(_merged(before, rows))]
+        text = json.dumps(merged, indent=2) + "\n"
+        return write_report(bundle.add({BENCH: text}, benched=model))
+
+
+def _merged(before: Sequence[Row], rows: Sequence[Row]) -> list[Row]:
+    """Rows by engine and core, the newest of each.
+
+    A row that only could not run leaves what was measured: the tool that is missing today was
+    there. One whose outputs are wrong does not.
+    """
+    kept = {(row.engine, row.core): row for row in before}
+    for row in rows:
+        place = (row.engine, row.core)
+        if row.ran or row.bit_exact is False or place not in kept:
+            kept[place] = row
+    cores = ("host", *CORES)
+    return sorted(kept.values(), key=lambda r: (cores.index(r.core), ENGINES.index(r.engine)))
 
 
 def record_exploration(bundle: Bundle, found: Mapping[str, Any]) -> Bundle:

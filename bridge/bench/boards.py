@@ -41,6 +41,11 @@ class Board:
     datasheet: str
     remark: str = ""
 
+    @property
+    def source(self) -> str:
+        """Where the figures stand, and what there is to know of them."""
+        return f"{self.datasheet}. {self.remark}".strip()
+
 
 KB, MB = 1024, 1024 * 1024
 
@@ -73,7 +78,7 @@ BOARDS: tuple[Board, ...] = (
         "ST DS13313 Rev 5, table 21: 145 mA typical at 550 MHz, CoreMark from flash, caches on, "
         "all peripherals disabled",
         "3 V as stated for typical values; the same 145 mA from ITCM (table 20), and 92 mA at "
-        "400 MHz (230 µA/MHz). Read in a text of the datasheet.",
+        "400 MHz (230 µA/MHz).",
     ),
     Board(
         "STM32U575ZI-Q", "cortex-m33", 160, 2 * MB, 786 * KB, 45, 3.3,

@@ -14,9 +14,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,13 +23,13 @@ from bridge.bench import measure
 from bridge.bench.measure import Limits
 from bridge.bench.row import Row
 from bridge.bench.subject import Samples, Subject, subject
-from bridge.bench.table import baseline_of
+from bridge.bench.table import with_baselines
 from bridge.bundle import Bundle
 from bridge.cores import core as find_core
-from bridge.errors import BridgeError, InputError
+from bridge.errors import BridgeError, InputError, ProofError
 from bridge.progress import Progress, Silent
 
-__all__ = ["ENGINES", "Samples", "Subject", "run_bench", "subject"]
+__all__ = ["ENGINES", "Samples", "Subject", "prove", "run_bench", "subject"]
 
 ENGINES = (
     "tflm-host", "c-float", "c-dense", "c-sparse", "c-compact",
@@ -65,7 +63,8 @@ def run_bench(
         progress: told what runs.
 
     Returns:
-        One row an engine and core. An engine that fails costs only its row, which says why.
+        One row an engine and core. An engine that fails costs only its row, which says why;
+        :func:`prove` makes an error of rows whose outputs are wrong.
 
     Raises:
         InputError: an unknown engine or core.
@@ -89,9 +88,35 @@ def run_bench(
             try:
                 with watch.stage(f"{engine} on {place}"):
                     rows.append(_run(engine, core, what, tflm_root, limits))
-            except (BridgeError, OSError, subprocess.SubprocessError) as error:
+            except ProofError as error:
+                rows.append(Row(what.name, engine, place, bit_exact=False, note=str(error)))
+            except (BridgeError, OSError) as error:
                 rows.append(Row(what.name, engine, place, note=str(error)))
-    return [_with_baseline(row, rows) for row in rows]
+            except Exception as error:
+                if os.environ.get("TFLM_BRIDGE_DEBUG"):
+                    raise
+                note = f"unexpected {type(error).__name__}: {error}\n  → {_DEFECT}"
+                rows.append(Row(what.name, engine, place, note=note))
+    return with_baselines(rows)
+
+
+_DEFECT = "a defect of tflm-bridge; TFLM_BRIDGE_DEBUG=1 shows where it happened"
+
+
+def prove(rows: Sequence[Row]) -> None:
+    """Hold a bench to what it is for: something ran, and every output is right.
+
+    Raises:
+        ProofError: an engine's outputs differ; names it and where they first do.
+        BridgeError: no engine ran.
+    """
+    wrong = [row for row in rows if row.bit_exact is False]
+    if wrong:
+        told = "; ".join(f"{row.engine} on {row.core}: {row.note}" for row in wrong)
+        raise ProofError("engines = TFLM on the host", told)
+    if not any(row.ran for row in rows):
+        told = "".join(f"\n    {row.engine} on {row.core}: {row.note}" for row in rows)
+        raise BridgeError(f"no engine ran:{told}", hint="tflm-bridge doctor shows what is missing")
 
 
 def _run(engine: str, core: str, what: Subject, tflm_root: Path | None, limits: Limits) -> Row:
@@ -108,13 +133,3 @@ _INTERPRETED = {
     "tflm-decode": measure.tflm_decode,
     "tflm-sparse": measure.tflm_sparse,
 }
-
-
-def _with_baseline(row: Row, rows: Sequence[Row]) -> Row:
-    """The row with the name of the engine that its ratios refer to."""
-    if not row.ran or row.core == "host":
-        return row
-    base = baseline_of(row, rows)
-    if base is None or base is row:
-        return row
-    return dataclasses.replace(row, baseline=base.engine)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.bench.row import LayerCount, Row
-from bridge.bench.subject import Subject
+from bridge.bench.subject import Subject, prove_close
 from bridge.errors import ModelError, ToolchainError
 from bridge.graph import Graph, read_tflite
+from bridge.graph.model import Array
 from bridge.samples import joined, separate
 from bridge.toolchain import version
 
@@ -50,6 +51,7 @@ def tflm_host(what: Subject) -> Row:
         accuracy=what.samples.accuracy(outputs),
         bit_exact=what.samples.equal(outputs),
         samples=len(outputs),
+        note=what.samples.first_difference(outputs),
     )
 
 
@@ -67,11 +69,13 @@ def plain_c(
 
     Raises:
         InputError: ``c-sparse`` can't keep to its budgets.
+        ProofError: ``c-float`` on the core is not what the same C is on the host.
     """
     from bridge.compile import compile_graph
     from bridge.compile.cmsis import BASIC
     from bridge.firmware.build import build_c
     from bridge.firmware.cmsis_nn import find_cmsis_nn
+    from bridge.firmware.host import run_on_host
 
     flash, ram = (limits.flash, limits.ram) if engine == "c-sparse" else (None, None)
     cmsis = find_cmsis_nn(core, tflm_root) if engine == "c-dense" else None
@@ -85,6 +89,10 @@ def plain_c(
     )
     budgets = (("flash", flash), ("ram", ram))
     kept = [f"{size:,} bytes of {name}" for name, size in budgets if size is not None]
+    reference = None
+    if engine == "c-float":
+        on_host = run_on_host(program, what.samples.inputs)
+        reference = what.samples.outputs(on_host.tobytes())
     firmware = build_c(program, core, folder / "run", cmsis)
     # TFLM keeps inputs and outputs in its arena; here the caller holds them. Count them too.
     io_bytes = sum(what.graph.tensor(i).bytes for i in (*what.graph.inputs, *what.graph.outputs))
@@ -96,6 +104,7 @@ def plain_c(
         limits,
         arena=program.arena_bytes - program.scratch_bytes + io_bytes,
         scratch=program.scratch_bytes,
+        reference=reference,
         layers=[(plan.name, plan.kind, plan.kernel) for plan in program.layers if plan.kernel],
         note=f"formats chosen within {' and '.join(kept)}" if kept else "",
     )
@@ -105,7 +114,8 @@ def tflm(core: str, what: Subject, folder: Path, tflm_root: Path | None, limits:
     """Stock TFLM with the kernels that its library holds."""
     from bridge.firmware.build_tflm import build_tflm
 
-    firmware = build_tflm(what.model, what.graph, core, folder / "run", need_root(tflm_root))
+    root, timeout = need_root(tflm_root), limits.seconds
+    firmware = build_tflm(what.model, what.graph, core, folder / "run", root, timeout=timeout)
     note = "the smallest arena that works, kernel scratch included"
     return _row("tflm", what, firmware, folder, limits, layers=_operators(what.graph), note=note)
 
@@ -128,7 +138,7 @@ def tflm_decode(
             "no weight tensor gets smaller through DECODE", hint="prune the network, or run tflm"
         )
     graph = read_tflite(made.model, name=what.name)
-    firmware = build_tflm(made.model, graph, core, folder / "run", root)
+    firmware = build_tflm(made.model, graph, core, folder / "run", root, timeout=limits.seconds)
     note = (
         f"file {made.bytes_before:,} → {len(made.model):,} bytes; the smallest arena that works, "
         f"with up to {made.decompression_bytes:,} bytes of decoded weights at a time in it"
@@ -145,7 +155,9 @@ def tflm_sparse(
 
     root = need_root(tflm_root)
     found = register_layers(what.model, what.graph, core=core, prefix=PREFIX)
-    firmware = build_tflm(found.model, what.graph, core, folder / "run", root, sparse=found)
+    firmware = build_tflm(
+        found.model, what.graph, core, folder / "run", root, timeout=limits.seconds, sparse=found
+    )
     kernels = {plan.name: plan.kernel for plan in found.layers}
     return _row(
         "tflm-sparse",
@@ -185,7 +197,8 @@ def _row(
     *,
     layers: Sequence[Layer],
     arena: int | None = None,
-    scratch: int = 0,
+    scratch: int | None = None,
+    reference: Array | None = None,
     note: str = "",
 ) -> Row:
     """Run all samples, then one with marks, and put down what was seen.
@@ -198,7 +211,8 @@ def _row(
         limits: what a run may take.
         layers: what runs, in execution order.
         arena: bytes; the firmware's own figure where left out.
-        scratch: bytes beside the arena.
+        scratch: bytes beside the arena; None where it lies in it.
+        reference: outputs of the same float arithmetic on the host, to hold the core's against.
         note: for the row.
     """
     from bridge.emulate import run
@@ -209,8 +223,13 @@ def _row(
     result = run(firmware.elf, core, inputs=inputs.tobytes(), timeout=limits.seconds)
     outputs = what.samples.outputs(result.outputs)
     floating = outputs.dtype.kind == "f"
+    notes = [note]
     if floating:
-        what.samples.prove_close(outputs)
+        prove_close(outputs, what.samples.expected)
+    if reference is not None:
+        notes.append(f"outputs on the core and on the host {prove_close(outputs, reference)} apart")
+    if not floating and reference is None:
+        notes.append(what.samples.first_difference(outputs))
     sizes = measure(firmware.elf, build_empty(core).elf)
     traced = run(build_traced(firmware), core, inputs=inputs[:1].tobytes(), timeout=limits.seconds)
     return Row(
@@ -218,7 +237,7 @@ def _row(
         engine,
         core,
         accuracy=what.samples.accuracy(outputs),
-        bit_exact=None if floating or engine == "c-float" else what.samples.equal(outputs),
+        bit_exact=None if floating or reference is not None else what.samples.equal(outputs),
         samples=len(outputs),
         flash_code=sizes.code,
         flash_weights=sizes.weights,
@@ -233,7 +252,7 @@ def _row(
         cycles_modelled=_cycles(firmware, result),
         kernels=firmware.kernels,
         tools="; ".join(version(program) for program in ("arm-none-eabi-gcc", "qemu-system-arm")),
-        note=note,
+        note="; ".join(filter(None, notes)),
     )
 
 

@@ -26,10 +26,15 @@ REPORT, BENCH, STUDY = "report.html", "bench.json", "explore.json"
 
 def write_report(bundle: Bundle) -> Bundle:
     """Draw a bundle's report anew, with the bench and the exploration that it holds."""
-    rows = [Row.from_json(values) for values in _stored(bundle.path / BENCH, [])]
+    rows = read_rows(bundle)
     study = _stored(bundle.path / STUDY, None)
     model = bundle.model()
     return bundle.add({REPORT: render(bundle.manifest, rows, model=model, study=study)})
+
+
+def read_rows(bundle: Bundle) -> list[Row]:
+    """What benches have measured of a bundle."""
+    return [Row.from_json(values) for values in _stored(bundle.path / BENCH, [])]
 
 
 def _stored(file: Path, default: Any) -> Any:

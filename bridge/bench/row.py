@@ -43,7 +43,7 @@ class Row:
         flash_application: the part of the code in generated files.
         flash_weights: linked bytes of weights, biases and per-channel tables.
         ram_arena: activation memory in bytes, inputs and outputs included, without scratch.
-        ram_scratch: kernel scratch in bytes.
+        ram_scratch: kernel scratch in bytes; None where it lies in the arena.
         ram_stack: high-water mark of the stack during one inference, bytes.
         ram_static: linked .data and .bss beside the arena, minus an empty firmware's, bytes.
         instructions: of one inference, exact.

@@ -44,19 +44,17 @@ class Samples:
         """Whether outputs are the interpreter's, byte for byte."""
         return bool(np.array_equal(outputs, self.expected))
 
-    def prove_close(self, outputs: Array, bound: float = 1e-5) -> None:
-        """Hold float outputs against the interpreter's: a core may round sums in another order.
-
-        Raises:
-            ProofError: they differ by more than ``bound`` of the outputs' range.
-        """
-        span = float(np.ptp(self.expected)) or 1.0
-        worst = float(np.abs(outputs - self.expected).max(initial=0.0)) / span
-        if not worst <= bound:
-            raise ProofError(
-                "float on the core = float on the host",
-                f"{worst:.3g} of the output range, allowed {bound:.3g}",
-            )
+    def first_difference(self, outputs: Array) -> str:
+        """Where outputs first leave the interpreter's, in words; empty where they don't."""
+        differ = outputs != self.expected
+        if not differ.any():
+            return ""
+        sample, *place = (int(index) for index in np.argwhere(differ)[0])
+        ours, right = (array[(sample, *place)].item() for array in (outputs, self.expected))
+        return (
+            f"outputs differ first at sample {sample}, value {place}: {ours} instead of {right}; "
+            f"{int(differ.sum()):,} of {differ.size:,} differ"
+        )
 
     def outputs(self, raw: bytes) -> Array:
         """What a core wrote, in the shape of the expected outputs.
@@ -69,6 +67,35 @@ class Samples:
                 f"the core returned {len(raw)} output bytes instead of {self.expected.nbytes}"
             )
         return np.frombuffer(raw, dtype=self.expected.dtype).reshape(self.expected.shape)
+
+
+def prove_close(outputs: Array, reference: Array, bound: float = 1e-5) -> str:
+    """Hold what float arithmetic on a core gave against the host's: sums may be rounded otherwise.
+
+    Args:
+        outputs: from the core, ``[N, …]``.
+        reference: from the host, likewise.
+        bound: share of the reference's range that float outputs may differ by. Integers, which
+            are rounded once more at the border, may differ by one.
+
+    Returns:
+        How far they are apart, in words.
+
+    Raises:
+        ProofError: they are further apart than allowed, or not numbers.
+    """
+    floating = reference.dtype.kind == "f"
+    distance = np.abs(outputs.astype(np.float64) - reference.astype(np.float64))
+    worst = float(distance.max(initial=0.0))
+    if floating:
+        worst /= float(np.ptp(reference)) or 1.0
+    allowed = bound if floating else 1.0
+    unit = "of the output range" if floating else "steps"
+    if not worst <= allowed:
+        raise ProofError(
+            "float on the core = float on the host", f"{worst:.3g} {unit}, allowed {allowed:.3g}"
+        )
+    return f"at most {worst:.3g} {unit}"
 
 
 @dataclass(frozen=True)

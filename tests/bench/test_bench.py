@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import os
+import re
 import shutil
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from bridge.bench import measure
 from bridge.bench.boards import BOARDS, estimates
-from bridge.bench.engines import run_bench
+from bridge.bench.engines import prove, run_bench
 from bridge.bench.row import Row
-from bridge.bench.table import boards, comparison
+from bridge.bench.subject import prove_close
+from bridge.bench.table import comparison, show
 from bridge.bundle import Bundle, BundleWriter
 from bridge.cores import CORES
-from bridge.errors import BundleError, InputError
+from bridge.errors import BridgeError, BundleError, InputError, ProofError
 from bridge.pipeline import record_bench
 from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
 
@@ -122,14 +126,61 @@ def test_budgets_are_kept_or_cost_the_row(bundle, rows):
     assert "weights and tables need" in none.note
 
 
+def shown(rows, width):
+    console = Console(width=width, file=io.StringIO())
+    show(rows, console, title="lenet: [/bold] out/lenet")
+    return console.file.getvalue()
+
+
+def large(row, engine, core, base):
+    """The row with figures as long as they get, each with digits of its own."""
+    digits = itertools.count(base)
+    sizes = {
+        f.name: 1_000_000 + next(digits) * 7919
+        for f in dataclasses.fields(Row)
+        if f.name.startswith(("flash_", "ram_"))
+    }
+    sizes["flash_code"] = 8_000_000 + next(digits)
+    cycles = tuple(157_000_000 + next(digits) * 104_729 for _ in range(3))
+    return dataclasses.replace(
+        row, engine=engine, core=core, instructions=123_000_000 + next(digits) * 997,
+        cycles_modelled=cycles, samples=1000, **sizes,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_every_figure_is_whole_however_narrow_the_terminal(rows, width):
+    row = next(row for row in rows if row.engine == "c-sparse")
+    found = [large(row, "tflm-sparse", "cortex-m55", 10), large(row, "tflm", "cortex-m55", 90)]
+    found += [*rows, *(dataclasses.replace(row, core=core) for core in CORES)]
+    found.append(
+        Row("m", "tflm", "cortex-m7", note="[/usr/x] is no folder [bold]: " + "/long" * 50)
+    )
+    text = shown(found, width)
+    numbers = set(re.findall(r"[\d,.]*\d", text))
+    for row in (row for row in found if row.ran and row.core != "host"):
+        for value in (row.instructions, row.flash_kernels, row.flash_runtime, row.flash_weights,
+                      row.flash_application, row.flash_total, row.ram_total):  # fmt: skip
+            assert f"{value:,}" in numbers
+        best, low, high = row.cycles_modelled
+        assert f"{best:,}" in numbers
+        assert f"{low / 1e6:.2f} … {high / 1e6:.2f}" in text
+    assert text.count("…") == text.count(" … "), "nothing is cut off"
+    reason = next(line for line in text.splitlines() if "/usr/x" in line)
+    assert reason.endswith(found[-1].note)
+    assert "lenet: [/bold] out/lenet" in text
+    if width == 80:
+        tables = text[: text.index("did not run")].splitlines()
+        assert max(map(len, tables)) <= 80
+
+
 def test_table_and_json_name_baselines(rows):
-    console = Console(width=200, file=io.StringIO())
-    console.print(comparison(rows))
-    text = console.file.getvalue()
-    assert "c-dense" in text
+    text = shown(rows, 80)
     assert "TFLM_ROOT is not set" in text
-    line = next(line for line in text.splitlines() if "c-sparse" in line)
-    assert line.count("×") == 2
+    ratios = text[text.index("how many times less") :]
+    line = next(line for line in ratios.splitlines() if line.startswith("c-sparse"))
+    assert line.count("×") == 4
+    assert line.split()[-1] == "c-dense"
     values = json.loads(json.dumps([row.as_json() for row in rows]))
     names = {"model", "engine", "core", "accuracy", "bit_exact", "flash_bytes", "ram_bytes",
              "instructions", "cycles_modelled", "baseline"}  # fmt: skip
@@ -185,10 +236,12 @@ def test_boards_turn_cycles_into_time_and_energy(rows):
         found = estimates([dataclasses.replace(row, core=core)])
         assert found, core
         assert all(e.microjoules for e in found), core
-    console = Console(width=200, file=io.StringIO())
-    console.print(boards([row]))
-    assert "not measured" in console.file.getvalue()
-    assert "DS12023" in console.file.getvalue()
+    text = shown([row], 200)
+    assert "not measured" in text
+    assert "DS12023" in text
+    assert "ARMv6-M code on the M3 machine" in shown(
+        [dataclasses.replace(row, core="cortex-m0")], 80
+    )
 
 
 def test_the_bundle_keeps_what_the_bench_found(bundle, rows, tmp_path):
@@ -198,6 +251,38 @@ def test_the_bundle_keeps_what_the_bench_found(bundle, rows, tmp_path):
     again = Bundle.open(copy)
     assert len(json.loads((again.path / "bench.json").read_text())) == len(rows)
     assert "c-sparse" in (again.path / "report.html").read_text()
+
+
+def stored(bundle):
+    values = json.loads((bundle.path / "bench.json").read_text())
+    return {(value["engine"], value["core"]): value for value in values}
+
+
+def test_a_smaller_bench_leaves_what_was_measured(bundle, rows, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle.path, copy)
+    row = {row.engine: row for row in rows}
+    tflm = dataclasses.replace(row["c-dense"], engine="tflm", instructions=5_555_555)
+    record_bench(Bundle.open(copy), [row["c-dense"], row["c-sparse"]])
+    assert stored(Bundle.open(copy))["c-sparse", "cortex-m4"]["baseline"] == "c-dense"
+    record_bench(Bundle.open(copy), [tflm])
+    newer = dataclasses.replace(row["c-sparse"], instructions=123_457)
+    other = dataclasses.replace(row["c-sparse"], core="cortex-m7", baseline="")
+    again = record_bench(Bundle.open(copy), [row["tflm"], newer, other])
+    found = stored(again)
+    assert list(found) == [("c-dense", "cortex-m4"), ("c-sparse", "cortex-m4"),
+                           ("tflm", "cortex-m4"), ("c-sparse", "cortex-m7")]  # fmt: skip
+    assert found["c-sparse", "cortex-m4"]["instructions"] == 123_457, "the newest"
+    assert found["c-sparse", "cortex-m4"]["baseline"] == "tflm", "against all that ran"
+    assert found["tflm", "cortex-m4"]["samples"], "what can't run today was measured all the same"
+    page = (again.path / "report.html").read_text()
+    assert "5,555,555" in page
+    assert "123,457" in page
+    wrong = dataclasses.replace(row["tflm"], bit_exact=False)
+    assert not stored(record_bench(again, [wrong]))["tflm", "cortex-m4"]["samples"]
+    model = (copy / "model_int8.tflite").read_bytes()
+    changed = Bundle.open(copy).add({"model_int8.tflite": model + bytes(16)})
+    assert list(stored(record_bench(changed, [newer]))) == [("c-sparse", "cortex-m4")]
 
 
 def test_a_wrong_output_is_seen(bundle, tmp_path):
@@ -210,8 +295,59 @@ def test_a_wrong_output_is_seen(bundle, tmp_path):
     stream = io.BytesIO()
     np.savez(stream, **values)
     changed = Bundle(copy, bundle.manifest).add({"samples.npz": stream.getvalue()})
-    row = run_bench(changed, engines=("c-sparse",))[0]
-    assert row.bit_exact is False
+    rows = run_bench(changed, engines=("c-sparse",))
+    assert rows[0].bit_exact is False
+    right, wrong = (values["expected"][3, 2].item() ^ bit for bit in (1, 0))
+    place = f"sample 3, value [2]: {right} instead of {wrong}; 1 of "
+    assert place in rows[0].note
+    with pytest.raises(ProofError, match="c-sparse on cortex-m4") as caught:
+        prove(rows)
+    assert place in str(caught.value)
+
+
+def test_a_defect_costs_only_its_row_and_says_that_it_is_one(bundle, monkeypatch):
+    def broken(*_):
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.delenv("TFLM_BRIDGE_DEBUG", raising=False)
+    monkeypatch.setattr(measure, "tflm_host", broken)
+    host, sparse = run_bench(bundle, engines=("tflm-host", "c-sparse"), limit=2)
+    assert not host.ran
+    assert "unexpected KeyError: 'nobody thought of this'" in host.note
+    assert "a defect of tflm-bridge" in host.note
+    assert sparse.bit_exact
+    prove([host, sparse])
+    with pytest.raises(
+        BridgeError, match=r"no engine ran:\s+tflm-host on host: unexpected KeyError"
+    ):
+        prove([host])
+    monkeypatch.setenv("TFLM_BRIDGE_DEBUG", "1")
+    with pytest.raises(KeyError):
+        run_bench(bundle, engines=("tflm-host",), limit=2)
+
+
+def test_float_on_the_core_is_held_against_the_host(rows):
+    row = next(row for row in rows if row.engine == "c-float")
+    assert re.search(r"on the core and on the host at most [01] steps apart", row.note)
+    reference = np.linspace(-2, 2, 50, dtype=np.float32).reshape(10, 5)
+    assert prove_close(reference + np.float32(2e-5), reference)
+    for wrong in (reference + np.float32(1e-4), reference * np.float32("nan")):
+        with pytest.raises(ProofError, match=r"of the output range, allowed 1e-05"):
+            prove_close(wrong, reference)
+    steps = np.arange(-128, 127, dtype=np.int8)
+    assert "at most 1 steps" in prove_close(steps + np.int8(1), steps)
+    with pytest.raises(ProofError, match="255 steps, allowed 1"):
+        prove_close(np.array([127], np.int8), np.array([-128], np.int8))
+
+
+def test_wrong_float_outputs_fail_the_bench(bundle, monkeypatch):
+    from bridge.firmware import host
+
+    true = host.run_on_host
+    monkeypatch.setattr(host, "run_on_host", lambda *given: true(*given) // 2)
+    rows = run_bench(bundle, engines=("c-float",), limit=3)
+    with pytest.raises(ProofError, match="c-float on cortex-m4: proof 'float on the core"):
+        prove(rows)
 
 
 def test_bad_names_and_missing_samples(bundle, tmp_path):
@@ -229,6 +365,6 @@ def test_bad_names_and_missing_samples(bundle, tmp_path):
 
 
 def test_ratios_need_a_baseline_that_ran():
-    console = Console(width=200, file=io.StringIO())
-    console.print(comparison([Row("m", "c-sparse", "cortex-m4", samples=1, instructions=10)]))
-    assert "×" not in console.file.getvalue()
+    row = Row("m", "c-sparse", "cortex-m4", samples=1, instructions=10)
+    assert comparison([row]).row_count == 0
+    assert "×" not in shown([row], 80)

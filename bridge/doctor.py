@@ -10,8 +10,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.cores import CORES
 from bridge.errors import BridgeError, ToolchainError
 from bridge.firmware.cmsis_nn import find_cmsis_nn
+from bridge.firmware.tflm_library import LIBRARY, libraries, library_for, place_of
 from bridge.toolchain import PACKAGES, require, version
 
 DISTRIBUTIONS = (
@@ -122,44 +124,37 @@ def _target_file(name: str) -> Check:
 
 
 def _plugin() -> Check:
-    """The instruction counter: whether it compiles here, and whether QEMU loads plugins."""
-    from bridge.emulate.plugin import plugin_library
+    """The instruction counter: whether it compiles here, and whether QEMU loads it."""
+    from bridge.emulate.plugin import check_plugin
 
-    name, remedy = "counting plugin", "install QEMU 4.2 or later, built with --enable-plugins"
+    name = "counting plugin"
     try:
-        library = plugin_library()
-        help_text = subprocess.run(
-            [require("qemu-system-arm"), "--help"], capture_output=True, text=True, check=False
-        ).stdout
+        return Check(name, True, str(check_plugin()))
     except BridgeError as error:
         return Check(name, False, error.what, error.hint or "install a host C compiler")
-    loads = "-plugin" in help_text
-    return Check(
-        name, loads, str(library) if loads else "this QEMU was built without plugins", remedy
-    )
 
 
 def _cmsis_nn() -> Check:
-    """What ``c-dense`` calls: one for all cores, or another where TFLM_ROOT has a library."""
-    from bridge.cores import CORES
-
-    root = os.environ.get("TFLM_ROOT")
-    try:
-        found = find_cmsis_nn()
-        inside = [find_cmsis_nn(core, Path(root)) for core in CORES] if root else []
-    except BridgeError as error:
-        return Check("CMSIS-NN", False, error.what, error.hint)
+    """What ``c-dense`` calls: one for all cores, or another where a library is built for a core."""
+    name, root = "CMSIS-NN", os.environ.get("TFLM_ROOT")
     places: dict[str, list[str]] = {}
-    for core, cmsis in zip(CORES, inside, strict=False):
-        if cmsis.library is not None:
-            places.setdefault(cmsis.label, []).append(core)
-    others = [f"{label} for {', '.join(cores)}" for label, cores in places.items()]
-    return Check("CMSIS-NN", True, "; ".join([found.label, *others]))
+    missing: list[BridgeError] = []
+    for core in CORES:
+        try:
+            found = find_cmsis_nn(core, Path(root) if root else None)
+        except BridgeError as error:
+            missing.append(error)
+        else:
+            places.setdefault(found.label, []).append(core)
+    if not places:
+        return Check(name, False, missing[0].what, missing[0].hint)
+    told = [f"{label} for {', '.join(cores)}" for label, cores in places.items()]
+    if len(places) == 1 and not missing:
+        told = list(places)
+    return Check(name, True, "; ".join([*told, *(error.what for error in missing)]))
 
 
 def _tflm() -> Check:
-    from bridge.firmware.tflm_library import LIBRARY, libraries
-
     name, root = "TFLM_ROOT", os.environ.get("TFLM_ROOT")
     remedy = (
         "set TFLM_ROOT to a TFLite Micro tree whose static library is built for the core, "
@@ -169,8 +164,22 @@ def _tflm() -> Check:
         return Check(name, False, "not set", remedy, needed=False)
     if not Path(root).is_dir():
         return Check(name, False, f"{root} is no folder", remedy, needed=False)
-    found = libraries(Path(root))
+    found = libraries(Path(root).resolve())
     if not found:
         return Check(name, False, f"{root} has no {LIBRARY}", remedy, needed=False)
-    places = ", ".join(str(library.parent.relative_to(root)) for library in found)
-    return Check(name, True, f"{root} ({places})", needed=False)
+    try:
+        chosen = {core: library_for(Path(root), core) for core in CORES}
+    except BridgeError as error:
+        return Check(name, False, error.what, error.hint, needed=False)
+    serves = []
+    for library in found:
+        cores = [core for core, taken in chosen.items() if taken and taken.samefile(library)]
+        serves.append(f"{place_of(library, Path(root))}: {', '.join(cores) or 'for no core here'}")
+    detail = f"{root} ({'; '.join(serves)})"
+    if not any(chosen.values()):
+        remedy = (
+            "build the library for a core that bench knows, with upstream's "
+            "TARGET_ARCH=cortex-m4+fp, cortex-m7+fp or cortex-m55; without +fp it is soft-float"
+        )
+        return Check(name, False, detail, remedy, needed=False)
+    return Check(name, True, detail, needed=False)

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.errors import BuildError
+from bridge.errors import BuildError, ToolchainError
 from bridge.paths import cache_folder, tflm_project
 from bridge.toolchain import require
 
@@ -71,6 +71,34 @@ def plugin_library() -> Path:
         if result.returncode != 0:
             raise BuildError(f"the counting plugin does not compile:\n{result.stderr}")
         os.replace(built, library)
+    return library
+
+
+def check_plugin() -> Path:
+    """Let QEMU load the plugin, on a machine without any core.
+
+    Returns:
+        The shared library.
+
+    Raises:
+        ToolchainError: there is no host compiler, no QEMU, or QEMU refuses the plugin.
+        BuildError: it does not compile.
+    """
+    library = plugin_library()
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            [
+                require("qemu-system-arm"), "-machine", "none", "-S", "-display", "none",
+                "-serial", "none", "-monitor", "stdio", "-plugin", f"{library},out=counts.txt",
+            ],
+            input="quit\n", cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        loaded = result.returncode == 0 and (Path(folder) / "counts.txt").is_file()
+    if not loaded:
+        raise ToolchainError(
+            f"QEMU does not load the counting plugin: {result.stderr.strip()[:300]}",
+            hint="install QEMU 4.2 or later with plugins of version 1 (--enable-plugins)",
+        )
     return library
 
 

@@ -151,7 +151,7 @@ def _check(
     if status == 0:
         return
     ending = _ENDINGS.get(status)
-    if ending is None:  # QEMU's own end, for example a core in lockup: it says so first
+    if ending is None or not lines:  # QEMU's own end, for example a lockup: it says so first
         raise EmulationError(f"{core} ended with status {status}: {result.stderr.strip()[:300]}")
     hint = ""
     if "stack_bytes" in lines:

@@ -15,7 +15,7 @@ from bridge.firmware.arrays import model_data
 from bridge.firmware.build import Firmware, build_files
 from bridge.firmware.resolver import resolver_header
 from bridge.firmware.size import linked_kernels
-from bridge.firmware.tflm_library import check_root, tflm_version
+from bridge.firmware.tflm_library import check_root, library_for, place_of, tflm_version
 from bridge.graph import Graph
 from bridge.text import environment
 
@@ -72,7 +72,9 @@ def build_tflm(
         _check_arena(model, core, largest)
         arena = smallest_arena(elf, core, _input_bytes(graph), largest, timeout)
     elf = link(-(-arena // ARENA_STEP) * ARENA_STEP)
-    return Firmware(elf, core, f"{tflm_version(tflm_root)}; linked: {linked_kernels(elf)}")
+    library = library_for(tflm_root, core)
+    place = f" ({place_of(library, tflm_root)})" if library else ""
+    return Firmware(elf, core, f"{tflm_version(tflm_root)}{place}; linked: {linked_kernels(elf)}")
 
 
 def _check_arena(model: bytes, core: str, largest: int) -> None:

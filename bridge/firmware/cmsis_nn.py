@@ -12,10 +12,12 @@ from pathlib import Path
 from bridge.compile.cmsis import BASIC
 from bridge.errors import ToolchainError
 from bridge.firmware.tflm_library import (
+    archive_for,
     cmsis_nn_commit,
     commit_of,
     defined_functions,
     library_for,
+    place_of,
     tflm_commit,
 )
 
@@ -69,9 +71,10 @@ class CmsisNN:
 def find_cmsis_nn(core: str | None = None, tflm_root: Path | None = None) -> CmsisNN:
     """The CMSIS-NN for the dense baseline.
 
-    ``CMSIS_NN_ROOT`` (a CMSIS-NN tree, with ``CMSIS_CORE_ROOT`` beside it) comes first; then the
-    TFLM library for the core, whose kernels the interpreter runs too; else the sources that the
-    bakenn wheel carries.
+    ``CMSIS_NN_ROOT`` comes first, with ``CMSIS_CORE_ROOT`` beside it: ``Include`` and a library
+    built for the core (``lib*.a``, in it or at most two folders below), or a tree with
+    ``Source``; then the TFLM library for the core, whose kernels the interpreter runs too; else
+    the sources that the bakenn wheel carries.
 
     Args:
         core: for example ``cortex-m4``; sources alone are looked for where left out.
@@ -82,29 +85,46 @@ def find_cmsis_nn(core: str | None = None, tflm_root: Path | None = None) -> Cms
     """
     root = os.environ.get("CMSIS_NN_ROOT")
     if root:
-        return _tree(Path(root), "CMSIS_NN_ROOT")
+        return _own(Path(root).resolve(), core)
     if core is not None and tflm_root is not None:
         found = _inside_tflm(tflm_root, core)
         if found is not None:
             return found
     vendor = _vendor()
-    if vendor is None:
+    if vendor is None or not (vendor / "cmsis_nn" / "Source").is_dir():
         raise ToolchainError("CMSIS-NN was not found", hint="pip install bakenn==1.0.0")
-    return _tree(vendor / "cmsis_nn", "bakenn wheel")
+    source = vendor / "cmsis_nn"
+    return _sources(source, _core(source), "bakenn wheel")
 
 
-def _tree(source: Path, origin: str) -> CmsisNN:
-    header = source / "Include" / "arm_nnfunctions.h"
+def _own(root: Path, core: str | None) -> CmsisNN:
+    """The user's: built where there is a library for the core, else from its sources."""
+    header = root / "Include" / "arm_nnfunctions.h"
     if not header.is_file():
         raise ToolchainError(
-            f"{source} holds no CMSIS-NN: Include/arm_nnfunctions.h is missing",
+            f"{root} holds no CMSIS-NN: Include/arm_nnfunctions.h is missing",
             hint="point CMSIS_NN_ROOT at a CMSIS-NN tree, or unset it",
         )
+    archives = sorted(a for depth in ("", "*/", "*/*/") for a in root.glob(f"{depth}lib*.a"))
+    library = archive_for(archives, core) if core and archives else None
     named = os.environ.get("CMSIS_CORE_ROOT")
-    offered = _declared(header) & _defined(source)
-    return CmsisNN(
-        source, Path(named) if named else _core(source), _version(source), origin, offered
-    )
+    headers = Path(named) if named else _core(root)
+    if library is not None:
+        origin = f"CMSIS_NN_ROOT, {place_of(library, root)}/{library.name}"
+        offered = _declared(header) & defined_functions(library)
+        return CmsisNN(root, headers, _version(root), origin, offered, library)
+    if not (root / "Source").is_dir():
+        told = ", ".join(str(archive) for archive in archives) or "no lib*.a at all"
+        raise ToolchainError(
+            f"{root} holds neither a library built for {core or 'every core'} nor Source: {told}",
+            hint="build CMSIS-NN for the core into CMSIS_NN_ROOT, or point it at its sources",
+        )
+    return _sources(root, headers, "CMSIS_NN_ROOT")
+
+
+def _sources(root: Path, headers: Path, origin: str) -> CmsisNN:
+    offered = _declared(root / "Include" / "arm_nnfunctions.h") & _defined(root)
+    return CmsisNN(root, headers, _version(root), origin, offered)
 
 
 def _inside_tflm(tflm_root: Path, core: str) -> CmsisNN | None:
@@ -124,7 +144,7 @@ def _inside_tflm(tflm_root: Path, core: str) -> CmsisNN | None:
         source,
         headers or _core(source),
         cmsis_nn_commit(tflm_root) or _version(source),
-        f"inside the library of {tflm_commit(tflm_root)}",
+        f"inside the library of {tflm_commit(tflm_root)}, {place_of(library, tflm_root)}",
         offered,
         library,
     )

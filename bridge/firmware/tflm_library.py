@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bridge.errors import ToolchainError
@@ -34,16 +35,43 @@ def libraries(tflm_root: Path) -> list[Path]:
 
 
 def library_for(tflm_root: Path, core: str) -> Path | None:
-    """The library below TFLM_ROOT that was compiled for a core, if there is one."""
+    """The library below TFLM_ROOT that was compiled for a core, if there is one.
+
+    Raises:
+        ToolchainError: CMake is not installed.
+    """
+    definitions = {"TFLM_ROOT": str(tflm_root.resolve()), "BRIDGE_CORE": core}
+    return _chosen("TFLMLibrary.cmake", "tflm-library", definitions)
+
+
+def archive_for(archives: Sequence[Path], core: str) -> Path | None:
+    """The first of several static libraries that was compiled for a core, if there is one.
+
+    Raises:
+        ToolchainError: CMake is not installed.
+    """
+    listed = ";".join(str(archive.absolute()) for archive in archives)
+    return _chosen("Archive.cmake", "archive", {"BRIDGE_ARCHIVES": listed, "BRIDGE_CORE": core})
+
+
+def _chosen(script: str, key: str, definitions: Mapping[str, str]) -> Path | None:
     told = subprocess.run(
         [
-            str(require("cmake")), f"-DTFLM_ROOT={tflm_root.resolve()}", f"-DBRIDGE_CORE={core}",
-            "-P", str(tflm_project() / "cmake" / "TFLMLibrary.cmake"),
+            str(require("cmake")), *(f"-D{name}={value}" for name, value in definitions.items()),
+            "-P", str(tflm_project() / "cmake" / script),
         ],
         capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
-    found = re.search(r"^-- tflm-library=(.+)$", told, re.MULTILINE)
+    found = re.search(rf"^-- {key}=(.+)$", told, re.MULTILINE)
     return Path(found.group(1)) if found else None
+
+
+def place_of(library: Path, root: Path) -> str:
+    """The folder of a library as its root calls it, without the part that is always the same."""
+    folder = library.parent.relative_to(root.resolve())
+    if folder.name == "lib" and len(folder.parts) > 1:
+        folder = folder.parent
+    return folder.as_posix()
 
 
 def defined_functions(library: Path) -> frozenset[str]:
@@ -77,10 +105,13 @@ def tflm_version(tflm_root: Path) -> str:
 
 
 def commit_of(folder: Path) -> str:
-    """The commit of a folder that is a git checkout itself, shortened; else empty."""
-    found = subprocess.run(
-        ["git", "-C", str(folder), "rev-parse", "--show-toplevel", "HEAD"],
-        capture_output=True, text=True, check=False,
-    ).stdout.split()  # fmt: skip
+    """The commit of a folder that is a git checkout itself, shortened; empty without one or git."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "--show-toplevel", "HEAD"],
+            capture_output=True, text=True, check=False,
+        ).stdout.split()  # fmt: skip
+    except OSError:
+        return ""
     known = len(found) == 2 and Path(found[0]).resolve() == folder.resolve()
     return found[1][:10] if known else ""

@@ -18,12 +18,12 @@ from bridge.compile.registrations import register_layers
 from bridge.cores import CORES
 from bridge.elf import sections
 from bridge.emulate import run
-from bridge.errors import BuildError, EmulationError, ModelError, ToolchainError
-from bridge.firmware.build import build_empty, build_traced
-from bridge.firmware.build_tflm import ARENA_STEP, PREFIX, build_tflm
+from bridge.errors import BuildError, EmulationError, ModelError, TimeLimitError, ToolchainError
+from bridge.firmware.build import build_empty, build_runner, build_traced
+from bridge.firmware.build_tflm import ARENA_STEP, PREFIX, build_tflm, smallest_arena
 from bridge.firmware.resolver import METHODS, resolver_header
 from bridge.firmware.size import measure
-from bridge.firmware.tflm_library import libraries, tflm_version
+from bridge.firmware.tflm_library import libraries, library_for, place_of, tflm_version
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm
 
@@ -37,12 +37,12 @@ def small():
     return model, read_tflite(model, name="lenet")
 
 
-def fake_root(folder: Path, core: str, source: str, place: str = "") -> Path:
+def fake_root(folder: Path, core: str, source: str, place: str = "", abi: str = "") -> Path:
     """A TFLM_ROOT whose library holds one object compiled for a core."""
     place = folder / (place or f"gen/cortex_m_generic_{core}_release/lib")
     place.mkdir(parents=True)
     (folder / "one.c").write_text(source)
-    abi = "soft" if core in ("cortex-m0", "cortex-m3") else "hard"
+    abi = abi or ("soft" if core in ("cortex-m0", "cortex-m3") else "hard")
     command = ["arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", f"-mfloat-abi={abi}", "-c"]
     subprocess.run([*command, folder / "one.c", "-o", folder / "one.o"], check=True)
     library = place / "libtensorflow-microlite.a"
@@ -71,6 +71,59 @@ def test_library_for_another_core(small, tmp_path, built_for, asked):
     with pytest.raises(ToolchainError, match=f"no library .* was compiled for {asked}") as caught:
         build_tflm(*small, asked, tmp_path / "out", root)
     assert built_for in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("core", "arch"),
+    [("cortex-m4", "cortex-m4+fp"), ("cortex-m7", "cortex-m7+fp"), ("cortex-m33", "cortex-m33")],
+)
+def test_a_soft_float_library_is_told_with_what_to_build(small, tmp_path, core, arch):
+    """Upstream's TARGET_ARCH=cortex-m4 means the core without its floating-point unit."""
+    source = "float MicroInterpreter(float x) { return x; }"
+    place = f"gen/cortex_m_generic_{core}_default/lib"
+    root = fake_root(tmp_path / "root", core, source, place, abi="soft")
+    with pytest.raises(ToolchainError, match=f"{place}/.* is soft-float, .* for {core}") as caught:
+        build_tflm(*small, core, tmp_path / "out", root)
+    assert caught.value.what.endswith(f"TARGET_ARCH={arch}")
+    assert library_for(root, core) is None
+
+
+def test_upstreams_release_is_taken_before_its_other_types(tmp_path):
+    source = "float f(float x) { return x; }"
+    for kind in ("default_cmsis_nn_gcc", "release_cmsis_nn_gcc", "release_with_logs_gcc"):
+        place = f"gen/cortex_m_generic_cortex-m4+fp_{kind}/lib"
+        fake_root(tmp_path, "cortex-m4", source, place)
+    taken = library_for(tmp_path, "cortex-m4")
+    folder = "gen/cortex_m_generic_cortex-m4+fp_release_cmsis_nn_gcc"
+    assert place_of(taken, tmp_path) == folder
+    shutil.rmtree(tmp_path / folder)
+    assert "_release_with_logs" in place_of(library_for(tmp_path, "cortex-m4"), tmp_path)
+
+
+WAITS = """#define MUT_ARENA_BYTES 16
+#define MUT_INPUT_BYTES 16
+#define MUT_OUTPUT_BYTES 16
+static inline int mut_invoke(const void *i, void *o, void *a)
+{{
+    (void)i;
+    (void)o;
+    (void)a;
+    {body}
+    return 1;
+}}
+"""
+
+
+def test_a_time_limit_in_the_arenas_search_is_no_refusal(tmp_path):
+    def search(body):
+        header = {"model_under_test.h": WAITS.format(body=body)}
+        elf = build_runner("cortex-m4", header, tmp_path / str(len(body)))
+        return smallest_arena(elf, "cortex-m4", 16, 1024, timeout=2)
+
+    with pytest.raises(TimeLimitError, match="did not finish within 2 s"):
+        search("for (;;) {}")
+    with pytest.raises(ModelError, match="refuses the network"):
+        search("")
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -114,6 +167,12 @@ def test_of_several_libraries_the_one_for_the_core_is_taken(small, tmp_path):
     fake_root(root, "cortex-m4", "float f(float x) { return x; }", "lib/b")
     with pytest.raises(ToolchainError, match=r"lib/b/\S+ is no whole TFLite Micro library"):
         build_tflm(*small, "cortex-m4", tmp_path / "out", root)
+
+
+def test_without_git_a_commit_is_unknown(tmp_path, monkeypatch):
+    subprocess.run(["git", "-C", tmp_path, "init", "-q"], check=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tflm_version(tmp_path) == "TFLM (commit unknown)"
 
 
 def test_versions_are_read_from_the_tree(tmp_path):
@@ -177,7 +236,10 @@ def test_outputs_equal_the_host_interpreter(network, shape, core, tflm_root, tmp
     outputs = np.frombuffer(result.outputs, dtype=np.int8).reshape(len(inputs), -1)
     assert np.array_equal(outputs, run_tflm(model, inputs))
     assert result.instructions
+    ticked = run(firmware.elf, core, inputs=inputs[:1].tobytes(), count=False)
+    assert abs(ticked.instructions_by_tick - result.instructions) <= CORES[core].tick
     assert "arm_convolve" in firmware.kernels
+    assert place_of(library_for(tflm_root, core), tflm_root) in firmware.kernels.partition(";")[0]
     assert len(model) <= sections(firmware.elf)[".weights"] <= len(model) + 16
     sizes = measure(firmware.elf, build_empty(core).elf)
     assert 20_000 < sizes.code < 80_000

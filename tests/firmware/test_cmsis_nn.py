@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -105,19 +107,79 @@ def test_a_root_without_headers_is_refused(monkeypatch, tmp_path):
         find_cmsis_nn()
 
 
+def archive(folder: Path, core: str, functions: Iterable[str], name: str) -> Path:
+    """A library that defines functions, compiled for a core."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = "".join(f"void {function}(void) {{}}\n" for function in sorted(functions))
+    (folder / "one.c").write_text(source + "float f(float x) { return x; }\n")
+    command = ["arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", "-mfloat-abi=hard", "-c"]
+    subprocess.run([*command, folder / "one.c", "-o", folder / "one.o"], check=True)
+    subprocess.run(["arm-none-eabi-ar", "rcs", folder / name, folder / "one.o"], check=True)
+    return folder / name
+
+
+def test_a_library_of_ones_own_comes_before_the_sources_beside_it(own_tree):
+    declared = {"arm_declared", "arm_declared_alone", "arm_hidden"}
+    small = archive(own_tree / "lib/m4", "cortex-m4", declared, "libcmsis-nn.a")
+    large = archive(own_tree / "lib/m55", "cortex-m55", {"arm_declared"}, "libcmsis-nn.a")
+    found = {core: find_cmsis_nn(core) for core in ("cortex-m4", "cortex-m55", "cortex-m0")}
+    assert [found[core].library for core in found] == [small, large, None]
+    assert found["cortex-m4"].functions == {"arm_declared", "arm_declared_alone"}
+    assert found["cortex-m4"].label.endswith("(CMSIS_NN_ROOT, lib/m4/libcmsis-nn.a)")
+    assert found["cortex-m55"].functions == {"arm_declared"}
+    assert found["cortex-m0"].label.endswith("(CMSIS_NN_ROOT)"), "from the sources"
+    assert find_cmsis_nn().library is None
+
+
+def test_a_root_that_has_nothing_for_the_core_is_refused(own_tree):
+    shutil.rmtree(own_tree / "Source")
+    with pytest.raises(ToolchainError, match=r"for cortex-m4 nor Source: no lib\*\.a at all"):
+        find_cmsis_nn("cortex-m4")
+    archive(own_tree, "cortex-m55", {"arm_declared"}, "libcmsis-nn.a")
+    assert find_cmsis_nn("cortex-m55").library
+    with pytest.raises(ToolchainError, match=r"for cortex-m4 nor Source: \S+/libcmsis-nn\.a"):
+        find_cmsis_nn("cortex-m4")
+
+
+@pytest.mark.emulated
+def test_a_library_of_ones_own_is_linked_and_called(monkeypatch, tmp_path):
+    """The wheel's sources as somebody else would have built them: Include/ and lib/ alone."""
+    core = "cortex-m4"
+    wheel = find_cmsis_nn()
+    root = tmp_path / "nn"
+    shutil.copytree(wheel.source / "Include", root / "Include")
+    (root / "lib").mkdir()
+    options = {"BRIDGE_LIBRARIES": "cmsis_nn", **wheel.options}
+    header = (
+        '#include "arm_nnfunctions.h"\n#define MUT_ARENA_BYTES 16\n#define MUT_INPUT_BYTES 16\n'
+        "#define MUT_OUTPUT_BYTES 16\n"
+        "static inline int mut_invoke(const void *i, void *o, void *a)\n"
+        "{ (void)i; (void)o; (void)a; return 0; }\n"
+    )
+    build_files(core, "c", {"model_under_test.h": header}, options, tmp_path / "build")
+    shutil.copy(tmp_path / "build/build/libcmsis_nn.a", root / "lib/libcmsis-nn.a")
+    monkeypatch.setenv("CMSIS_NN_ROOT", str(root))
+    found = find_cmsis_nn(core)
+    assert found.library == root / "lib/libcmsis-nn.a"
+    assert found.functions == wheel.functions
+    model, inputs = int8_model(lenet, (20, 17, 1)), random_inputs((20, 17, 1), count=20)
+    program = compile_graph(read_tflite(model), engine="c-dense", core=core, cmsis=found.functions)
+    firmware = build_c(program, core, tmp_path / "run", found)
+    assert (
+        run(firmware.elf, core, inputs=inputs.tobytes()).outputs
+        == run_tflm(model, inputs).tobytes()
+    )
+    assert "(CMSIS_NN_ROOT, lib/libcmsis-nn.a)" in firmware.kernels
+    assert "arm_convolve_s8" in firmware.kernels
+
+
 def fake_tflm(root: Path, core: str, functions: frozenset[str]) -> Path:
     """An installed prefix whose library defines functions, and headers that declare NEWER too."""
     include = root / "include/third_party/cmsis_nn/Include"
     include.mkdir(parents=True)
     declared = "".join(f"void {name}(void);\n" for name in sorted(BASIC | NEWER))
     (include / "arm_nnfunctions.h").write_text(declared)
-    (root / "lib").mkdir()
-    source = "".join(f"void {name}(void) {{}}\n" for name in sorted(functions))
-    (root / "one.c").write_text(source + "float f(float x) { return x; }\n")
-    command = ["arm-none-eabi-gcc", f"-mcpu={core}", "-mthumb", "-mfloat-abi=hard", "-c"]
-    subprocess.run([*command, root / "one.c", "-o", root / "one.o"], check=True)
-    library = root / "lib/libtensorflow-microlite.a"
-    subprocess.run(["arm-none-eabi-ar", "rcs", library, root / "one.o"], check=True)
+    archive(root / "lib", core, functions, "libtensorflow-microlite.a")
     return root
 
 

@@ -6,8 +6,7 @@
 # its headers is compiled with the same definitions: they change the layout of structures and decide
 # what a specialised registration means.
 #
-# Results, also printed as `-- tflm-<name>=<value>` lines: TFLM_LIBRARY, TFLM_DEFINITIONS; a
-# problem is printed as tflm-problem before the configuration ends.
+# A problem is printed as `-- tflm-problem=…` before the configuration ends.
 set(TFLM_ROOT "" CACHE PATH "TFLite Micro: upstream's tree with a built library, or a prefix")
 find_program(BRIDGE_NM arm-none-eabi-nm REQUIRED)
 
@@ -52,7 +51,6 @@ if(NOT tflm_flatbuffers)
   tflm_problem("a header of TFLite Micro is missing under ${TFLM_ROOT}: flatbuffers/flatbuffers.h")
 endif()
 
-message(STATUS "tflm-definitions=${TFLM_DEFINITIONS}")
 add_library(tflm STATIC IMPORTED)
 set_target_properties(tflm PROPERTIES
   IMPORTED_LOCATION "${TFLM_LIBRARY}"

@@ -45,6 +45,7 @@ def compile_graph(
         InputError: an unknown engine, a prefix that is no C identifier, or a budget that can't
             be kept.
         UnsupportedOperator: an operator that plain C does not cover, named with its layer.
+        ProofError: weights don't come out of their format as they went in; names the layer.
     """
     if engine not in ENGINES:
         raise InputError(f"unknown engine {engine!r}", hint=f"one of: {', '.join(ENGINES)}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bridge.compile.choose import Candidate, candidates
+from bridge.compile.choose import best_of, candidates
 from bridge.compile.lower import lower
 from bridge.compile.memory import ALIGNMENT
 from bridge.compile.places import Places, place
@@ -86,7 +86,7 @@ def _price(graph: Graph, target: Target, steps: Sequence[Step], flash: int | Non
     fixed = sum(step.plan.weight_bytes for index, step in enumerate(steps) if index not in found)
 
     def size(price: float) -> int:
-        return fixed + sum(_cheapest(layer, price).bytes for layer in found.values())
+        return fixed + sum(best_of(layer, price).bytes for layer in found.values())
 
     if size(0.0) <= flash:
         return 0.0
@@ -102,7 +102,3 @@ def _price(graph: Graph, target: Target, steps: Sequence[Step], flash: int | Non
         middle = (low + high) / 2
         low, high = (low, middle) if size(middle) <= flash else (middle, high)
     return high
-
-
-def _cheapest(layer: Sequence[Candidate], price: float) -> Candidate:
-    return min(layer, key=lambda c: c.cycles + price * c.bytes)

@@ -8,7 +8,7 @@ is never chosen that is slower than dense at equal budget.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.compile.connected import (
@@ -66,7 +66,8 @@ def made_for(name: str, core: str) -> bool:
 
 
 TIE = 1.02
-"""A sparse format that takes no fewer bytes has to be faster by more than fitted costs may err."""
+"""A sparse format that takes no fewer bytes has to be faster by more than this. Costs are fitted:
+most differ from the counts by less, though the largest error of a format is more."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,18 @@ def candidates(layer: Weighted, scratch: int = COMFORTABLE_SCRATCH) -> list[Cand
     return found
 
 
+def best_of(found: Sequence[Candidate], price: float) -> Candidate:
+    """The candidate with the fewest cycles, bytes at their price counted in; see :data:`TIE`."""
+
+    def worth(candidate: Candidate) -> float:
+        return candidate.cycles + price * candidate.bytes
+
+    best = min(found, key=worth)
+    plain = min((c for c in found if c.format in DENSE), key=worth, default=best)
+    tie = plain.bytes <= best.bytes and worth(plain) < worth(best) * TIE
+    return plain if tie else best
+
+
 def choose(layer: Weighted, budget: Budget | None = None) -> tuple[str, Stored, str]:
     """The format for one layer.
 
@@ -124,19 +137,13 @@ def choose(layer: Weighted, budget: Budget | None = None) -> tuple[str, Stored, 
     """
     budget = budget or Budget()
     found = candidates(layer, budget.scratch)
-
-    def worth(candidate: Candidate) -> float:
-        return candidate.cycles + budget.price * candidate.bytes
-
-    best = min(found, key=worth)
-    plain = min((c for c in found if c.format in DENSE), key=worth)
-    if best is not plain and plain.bytes <= best.bytes and worth(plain) < worth(best) * TIE:
-        best = plain
+    best = best_of(found, budget.price)
+    plain = best_of([c for c in found if c.format in DENSE], budget.price)
     if best is plain:
         others = [c for c in found if c.format not in DENSE]
         if not others:
             return best.format, best.stored, "no sparse format can run it"
-        rival = min(others, key=worth)
+        rival = best_of(others, budget.price)
         reason = f"{rival.format} would take {rival.cycles / best.cycles:.2f}x the cycles"
     else:
         reason = (

@@ -39,7 +39,7 @@ def octet(layer: Weighted) -> Stored | None:
     made = _packed(layer, lambda matrix, tables: pack_octet(matrix, RowTables(**tables)))
     if made is None:
         return None
-    packed, _ = made
+    packed, tables = made
     return Stored(
         "fully_connected_octet",
         "snn_fully_connected_octet_s8",
@@ -51,7 +51,7 @@ def octet(layer: Weighted) -> Stored | None:
             "chunks": float(packed.chunks),
             **_outputs(layer),
         },
-        unpack=lambda c: unpack_octet(replace(packed, stream=c["stream"]))[0],
+        unpack=lambda c: _weights(*unpack_octet(replace(packed, stream=c["stream"])), tables),
     )
 
 
@@ -88,7 +88,7 @@ def block1x4(layer: Weighted) -> Stored | None:
     )
     if made is None:
         return None
-    packed, _ = made
+    packed, tables = made
     return Stored(
         "fully_connected_1x4",
         "snn_fully_connected_1x4_s8",
@@ -102,7 +102,7 @@ def block1x4(layer: Weighted) -> Stored | None:
             "inputs": float(layer.source.c),
             **_outputs(layer),
         },
-        unpack=lambda c: unpack_1x4(replace(packed, stream=c["stream"]))[0],
+        unpack=lambda c: _weights(*unpack_1x4(replace(packed, stream=c["stream"])), tables),
     )
 
 
@@ -167,6 +167,13 @@ def wide(layer: Weighted) -> Stored | None:
         },
         unpack=lambda c: wide_from_order(c["weights"], layer.target.c, layer.source.c),
     )
+
+
+def _weights(matrix: Matrix, held: RowTables, tables: Tables) -> Matrix:
+    """The weights of a stream that holds tables as well, if those are what they should be."""
+    if not all(np.array_equal(getattr(held, name), table) for name, table in tables.items()):
+        raise StreamError("the stream holds another requantization")
+    return matrix
 
 
 def _outputs(layer: Weighted) -> dict[str, float]:

@@ -46,7 +46,10 @@ def direct(layer: Weighted) -> Stored | None:
 
     def unpack(c: Mapping[str, Array]) -> Array:
         held = unpack_d8(replace(packed, stream=c["stream"], count=c["count"]))
-        return held.reshape(spread.shape)[:, :: w.dilation_h, columns, :]
+        taps = held.reshape(spread.shape)[:, :: w.dilation_h, columns, :]
+        if np.count_nonzero(held) != np.count_nonzero(taps):
+            raise StreamError("a weight between the filter's taps")
+        return taps
 
     # Weights quantized per tensor have one requantization for all channels: it is kept once.
     shared = len(set(zip(layer.multiplier.tolist(), layer.shift.tolist(), strict=True))) == 1

@@ -120,7 +120,7 @@ def unpack_1x4(packed: RowStream) -> tuple[npt.NDArray[np.int8], RowTables]:
 
     Raises:
         StreamError: the stream is corrupted: it ends early or late, leaves a row, names a block
-            twice, or contradicts its headers.
+            twice, is not as it would be packed, or contradicts its headers.
     """
     rows, tables = split_rows(
         packed.stream, packed.rows, CODE, lambda half: HALF_BATCH if half else BATCH
@@ -145,6 +145,8 @@ def unpack_1x4(packed: RowStream) -> tuple[npt.NDArray[np.int8], RowTables]:
                 raise StreamError(f"row {index} names a block twice")
             weights[index, places[used]] = blocks[used]
             base = int(places[-1])
+        if _row(weights[index]) != row:
+            raise StreamError(f"row {index} is not as it would be packed")
     flat = weights.reshape(packed.rows, width * BLOCK)
     if flat[:, packed.columns :].any():
         raise StreamError("weights behind the last column")

@@ -29,10 +29,7 @@ def pack_1x4_vector(weights: npt.NDArray[np.int8]) -> RowStream:
     parts: list[bytes] = []
     total = 0
     for index, row in enumerate(blocks_of(matrix)):
-        batches = [
-            b"".join(block.tobytes() for _, block in slots) + bytes(offset for offset, _ in slots)
-            for slots in block_batches(row, half=False)
-        ]
+        batches = _batches(row)
         if len(batches) > MOST_BATCHES:
             raise StreamError(f"row {index} needs {len(batches)} batches of {MOST_BATCHES}")
         parts += [bytes([len(batches), 0, 0, 0]), *batches]
@@ -42,12 +39,19 @@ def pack_1x4_vector(weights: npt.NDArray[np.int8]) -> RowStream:
     return RowStream(frozen(stream), rows, columns, batches=total, halves=0, chunks=total)
 
 
+def _batches(row: npt.NDArray[np.int8]) -> list[bytes]:
+    return [
+        b"".join(block.tobytes() for _, block in slots) + bytes(offset for offset, _ in slots)
+        for slots in block_batches(row, half=False)
+    ]
+
+
 def unpack_1x4_vector(packed: RowStream) -> npt.NDArray[np.int8]:
     """The dense matrix that was packed.
 
     Raises:
         StreamError: the stream is corrupted: it ends early or late, leaves a row, names a block
-            twice, or has a damaged header.
+            twice, is not as it would be packed, or has a damaged header.
     """
     stream, at = packed.stream, 0
     width = -(-packed.columns // BLOCK)
@@ -57,7 +61,7 @@ def unpack_1x4_vector(packed: RowStream) -> npt.NDArray[np.int8]:
         if len(header) < HEADER or any(header[1:]):
             raise StreamError(f"row {index} has a damaged header")
         at += HEADER
-        base = 0
+        base, start = 0, at
         for _ in range(header[0]):
             if at + BATCH > stream.size:
                 raise StreamError(f"the stream ends inside row {index}")
@@ -71,6 +75,8 @@ def unpack_1x4_vector(packed: RowStream) -> npt.NDArray[np.int8]:
                 raise StreamError(f"row {index} names a block twice")
             weights[index, places[used]] = blocks[used]
             base = int(places[-1])
+        if b"".join(_batches(weights[index])) != stream[start:at].tobytes():
+            raise StreamError(f"row {index} is not as it would be packed")
     if at != stream.size:
         raise StreamError(f"{stream.size - at} bytes behind the last row")
     flat = weights.reshape(packed.rows, width * BLOCK)

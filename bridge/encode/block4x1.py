@@ -116,7 +116,7 @@ def unpack_4x1(packed: Block4x1Stream) -> npt.NDArray[np.int8]:
 
     Raises:
         StreamError: the stream is corrupted: it ends early or late, leaves a row, names a column
-            twice, or contradicts its headers.
+            twice, is not as it would be packed, or contradicts its headers.
     """
     stream, at = packed.stream, 0
     groups = -(-packed.rows // ROWS)
@@ -127,7 +127,7 @@ def unpack_4x1(packed: Block4x1Stream) -> npt.NDArray[np.int8]:
         if len(header) < HEADER or header.tobytes() != _header(int(header[1])):
             raise StreamError(f"group {index} has a damaged header")
         at += HEADER
-        base = 0
+        base, start = 0, at
         for _ in range(int(header[1])):
             if at + BATCH > stream.size:
                 raise StreamError(f"the stream ends inside group {index}")
@@ -146,6 +146,8 @@ def unpack_4x1(packed: Block4x1Stream) -> npt.NDArray[np.int8]:
                 raise StreamError(f"group {index} names a column twice")
             group[:, columns[used]] = blocks[used].T
             base = int(columns[-1])
+        if b"".join(_batches(group)) != stream[start:at].tobytes():
+            raise StreamError(f"group {index} is not as it would be packed")
     if at != stream.size:
         raise StreamError(f"{stream.size - at} bytes behind the last group")
     if weights[packed.rows :].any():

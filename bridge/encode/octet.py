@@ -77,7 +77,7 @@ def unpack_octet(packed: RowStream) -> tuple[npt.NDArray[np.int8], RowTables]:
 
     Raises:
         StreamError: the stream is corrupted: it ends early or late, leaves a row, names a column
-            twice, or contradicts its headers.
+            twice, is not as it would be packed, or contradicts its headers.
     """
     rows, tables = split_rows(
         packed.stream, packed.rows, CODE, lambda half: 2 * (HALF if half else BATCH)
@@ -95,9 +95,8 @@ def unpack_octet(packed: RowStream) -> tuple[npt.NDArray[np.int8], RowTables]:
                 raise StreamError(f"row {index} reaches column {columns.max()} of {packed.columns}")
             if np.any(weights[index, columns[used]]) or np.any(np.diff(columns[used]) <= 0):
                 raise StreamError(f"row {index} names a column twice")
-            idle = offsets[~used]
-            if np.any((idle != 0) & (idle != FARTHEST)):
-                raise StreamError(f"row {index} has an unused slot with an offset")
             weights[index, columns[used]] = values[used]
             base = int(columns[-1])
+        if _row(weights[index]) != row:
+            raise StreamError(f"row {index} is not as it would be packed")
     return weights, tables

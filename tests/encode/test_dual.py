@@ -126,21 +126,16 @@ def test_octet_is_its_own_inverse(rows: int, columns: int, density: float, seed:
 def test_a_corrupted_octet_stream_never_gives_the_same_silently(
     rows: int, columns: int, density: float, seed: int, data: st.DataObject
 ) -> None:
-    """An unused slot's offset is the only thing that may change without changing anything."""
     rng = np.random.default_rng(seed)
     weights, rows_tables = sparse(rng, (rows, columns), density), tables(rng, rows)
     packed = pack_octet(weights, rows_tables)
     stream = packed.stream.copy()
-    place = data.draw(st.integers(0, stream.size - 1))
-    change = data.draw(st.integers(1, 255))
-    stream[place] ^= change
+    stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
     try:
         found, found_tables = unpack_octet(replace(packed, stream=stream))
     except StreamError:
         return
-    idle = {int(packed.stream[place]), int(stream[place])} == {0, 255}
-    changed = not np.array_equal(found, weights) or not same_tables(found_tables, rows_tables)
-    assert changed or idle
+    assert not np.array_equal(found, weights) or not same_tables(found_tables, rows_tables)
 
 
 def test_a_stream_of_rows_that_ends_elsewhere_is_refused() -> None:
@@ -164,16 +159,18 @@ def test_4x1_is_its_own_inverse(rows: int, columns: int, density: float, seed: i
 
 @given(st.integers(1, 9), st.integers(1, 400), densities, seeds, st.data())
 @settings(max_examples=120, deadline=None)
-def test_a_corrupted_4x1_stream_is_refused_or_stays_inside(
+def test_a_corrupted_4x1_stream_never_gives_the_same_silently(
     rows: int, columns: int, density: float, seed: int, data: st.DataObject
 ) -> None:
-    packed = pack_4x1(sparse(np.random.default_rng(seed), (rows, columns), density, -127))
+    weights = sparse(np.random.default_rng(seed), (rows, columns), density, -127)
+    packed = pack_4x1(weights)
     stream = packed.stream.copy()
     stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        assert unpack_4x1(replace(packed, stream=stream)).shape == (rows, columns)
+        found = unpack_4x1(replace(packed, stream=stream))
     except StreamError:
         return
+    assert not np.array_equal(found, weights)
 
 
 @given(st.integers(1, 11), st.integers(1, 900), densities, seeds)
@@ -190,21 +187,24 @@ def test_1x4_is_its_own_inverse(rows: int, columns: int, density: float, seed: i
 
 @given(st.integers(1, 9), st.integers(1, 400), densities, seeds, st.data())
 @settings(max_examples=120, deadline=None)
-def test_a_corrupted_1x4_stream_is_refused_or_stays_inside(
+def test_a_corrupted_1x4_stream_never_gives_the_same_silently(
     rows: int, columns: int, density: float, seed: int, data: st.DataObject
 ) -> None:
     rng = np.random.default_rng(seed)
     weights = sparse(rng, (rows, columns), density, -127)
-    packed = pack_1x4(weights, tables(rng, rows))
+    rows_tables = tables(rng, rows)
+    packed = pack_1x4(weights, rows_tables)
     stream = packed.stream.copy()
     stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
     with contextlib.suppress(StreamError):
-        assert unpack_1x4(replace(packed, stream=stream))[0].shape == (rows, columns)
+        found, found_tables = unpack_1x4(replace(packed, stream=stream))
+        assert not np.array_equal(found, weights) or not same_tables(found_tables, rows_tables)
     vector = pack_1x4_vector(weights)
     stream = vector.stream.copy()
     stream[data.draw(st.integers(0, stream.size - 1))] ^= data.draw(st.integers(1, 255))
     with contextlib.suppress(StreamError):
-        assert unpack_1x4_vector(replace(vector, stream=stream)).shape == (rows, columns)
+        found = unpack_1x4_vector(replace(vector, stream=stream))
+        assert not np.array_equal(found, weights)
 
 
 @given(st.integers(1, 60), seeds)

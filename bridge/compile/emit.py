@@ -136,7 +136,12 @@ def kernel_call(
         inputs: C expressions; those of constant inputs are not looked at.
         outputs: C expressions.
         scratch: C expression.
+
+    Raises:
+        ProofError: the constants don't hold the layer's weights.
     """
+    if step.prove is not None:
+        step.prove()
     names = {
         role: constants.add(f"layer{index}_{role}", array) for role, array in step.constants.items()
     }

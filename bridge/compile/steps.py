@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ class Step:
         views: outputs that need no call, as they are parts of the first input: by position in
             ``outputs``, the place of their first value. The call writes the others.
         in_place: positions of inputs whose memory the first output may take over.
+        prove: unpacks the weights and compares them; called when the step is written as C.
     """
 
     kernel: str
@@ -38,6 +39,7 @@ class Step:
     scratch: int = 0
     views: Mapping[int, int] = field(default_factory=dict)
     in_place: tuple[int, ...] = ()
+    prove: Callable[[], None] | None = None
 
     @property
     def alias(self) -> bool:

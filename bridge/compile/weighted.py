@@ -72,7 +72,6 @@ def weighted(graph: Graph, operator: Operator, target: Target) -> Step:
     if target.engine in ("c-sparse", "c-compact"):
         layer = settle_dead_channels(layer)
     name, stored, reason = _store(layer, operator, target)
-    _prove(operator, layer, name, stored)
     chosen = _Choice(
         name,
         stored.function,
@@ -97,6 +96,7 @@ def weighted(graph: Graph, operator: Operator, target: Target) -> Step:
         },
         constants=constants,
         scratch=stored.scratch,
+        prove=lambda: _prove(operator, layer, name, stored),
     )
 
 
@@ -191,7 +191,7 @@ def _store(layer: Weighted, operator: Operator, target: Target) -> tuple[str, St
 
 
 def _prove(operator: Operator, layer: Weighted, form: str, stored: Stored) -> None:
-    """Unpack what was chosen: the weights come out of its bytes as they went in."""
+    """Unpack what is emitted: the weights come out of its bytes as they went in."""
     try:
         held = stored.weights()
         wrong = int(np.count_nonzero(held != layer.weights.reshape(-1)))

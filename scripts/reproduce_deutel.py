@@ -2,7 +2,7 @@
 """Deutel et al.: how few parameters four networks need, and what they cost on three cores.
 
     scripts/reproduce_deutel.py [--quick] [--seed N] [--work FOLDER] [--pages FOLDER]
-                                [--measure-again]
+                                [--measure-again] [--redraw]
 
 LeNet-5 on MNIST, the activity CNN on the UCI HAR subset and two plain CNNs on the CIFAR-10 subset;
 single weights and whole filters pruned, quantized after training and with training, on the
@@ -21,4 +21,4 @@ from bridge.study import deutel
 from bridge.study.setup import run
 
 if __name__ == "__main__":
-    sys.exit(run("deutel", str(__doc__), deutel.study, sys.argv[1:]))
+    sys.exit(run(deutel, str(__doc__), sys.argv[1:]))

@@ -2,7 +2,7 @@
 """Younes et al.: pruning × quantization × coding on an activity network, alone and together.
 
     scripts/reproduce_younes.py [--quick] [--seed N] [--work FOLDER] [--pages FOLDER]
-                                [--measure-again]
+                                [--measure-again] [--redraw]
 
 The activity CNN on the UCI HAR subset: every combination of pruning, int8 and coding (bitmask,
 Huffman, look-up tables with clustering), with error, flash and RAM; which techniques add up and
@@ -22,4 +22,4 @@ from bridge.study import younes
 from bridge.study.setup import run
 
 if __name__ == "__main__":
-    sys.exit(run("younes", str(__doc__), younes.study, sys.argv[1:]))
+    sys.exit(run(younes, str(__doc__), sys.argv[1:]))

@@ -7,6 +7,7 @@ a light screen, a dark screen and paper.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 WIDTH = 760
+PLOT = (370, 250)
+"""Width and height of a plot, without its legend."""
+_KEY, _SHORT, _GAP = 18, 22, 14
 _STEP, _JOINED, _LONGEST = 24, 6, 28
 
 
@@ -205,7 +209,6 @@ class Dot:
         style: CSS class.
         shape: ``dot``, ``ring``, ``square``, ``diamond`` or ``triangle``.
         title: shown on hovering.
-        label: written beside it.
     """
 
     x: float
@@ -213,7 +216,6 @@ class Dot:
     style: str
     shape: str = "dot"
     title: str = ""
-    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,21 @@ class Line:
     style: str
 
 
+@dataclass(frozen=True)
+class Key:
+    """An entry of a plot's legend.
+
+    Attributes:
+        words: what it stands for.
+        style: CSS classes, as of a line or a dot.
+        shape: ``line``, ``ring`` or ``diamond``.
+    """
+
+    words: str
+    style: str = ""
+    shape: str = "line"
+
+
 def plot(
     name: str,
     x: Axis,
@@ -236,8 +253,8 @@ def plot(
     *,
     dots: Sequence[Dot] = (),
     lines: Sequence[Line] = (),
-    size: tuple[int, int] = (370, 250),
     note: str = "",
+    legend: Sequence[Key] = (),
 ) -> str:
     """A plot with two axes.
 
@@ -247,16 +264,22 @@ def plot(
         y: the vertical axis.
         dots: drawn over the lines.
         lines: in order.
-        size: width and height.
         note: a second line of the heading.
+        legend: below the plot, two in a row where their words are short.
     """
-    width, height = size
-    left, right, top, bottom = 52, 12, 40 if note else 26, 40
+    columns = 2 if all(len(key.words) < _SHORT for key in legend) else 1
+    below = _KEY * -(-len(legend) // columns)
+    width, height = PLOT[0], PLOT[1] + below
+    left, right, top, bottom = 52, 12, 40 if note else 26, 40 + below
     across, up = width - left - right, height - top - bottom
 
     def at(px: float, py: float) -> tuple[float, float]:
         return left + x.share(px) * across, top + (1 - y.share(py)) * up
 
+    keys = [
+        (left + i % columns * across // 2, PLOT[1] + 8 + i // columns * _KEY, key)
+        for i, key in enumerate(legend)
+    ]
     return templates().get_template("charts/plot.svg.j2").render(
         name=name, heading=ending(name, (width - 12) // 8), note=note, width=width, height=height,
         left=left, top=top, across=across, up=up,
@@ -265,4 +288,28 @@ def plot(
         y_ticks=[(top + (1 - y.share(t)) * up, y.text(t)) for t in y.ticks()],
         lines=[(line, [at(*p) for p in line.points]) for line in lines],
         dots=[(dot, *at(dot.x, dot.y)) for dot in dots],
+        keys=keys,
     )  # fmt: skip
+
+
+def sheet(plots: Sequence[str], columns: int = 2) -> str:
+    """Plots beside each other as an SVG file of its own, with the colours of the page."""
+    sizes = [re.match(r'<svg class="plot" width="(\d+)" height="(\d+)"', p) for p in plots]
+    tall = max(int(size.group(2)) for size in sizes if size) + _GAP
+    wide = PLOT[0] + _GAP
+    places = [
+        (_GAP + i % columns * wide, _GAP + i // columns * tall, p) for i, p in enumerate(plots)
+    ]
+    return templates().get_template("charts/sheet.svg.j2").render(
+        width=_GAP + wide * min(columns, len(plots)),
+        height=_GAP + tall * -(-len(plots) // columns),
+        css=style("charts.css"),
+        places=places,
+    )  # fmt: skip
+
+
+def style(name: str) -> str:
+    """A style sheet among the templates."""
+    loader = templates()
+    text, _, _ = loader.loader.get_source(loader, name)  # type: ignore[union-attr]
+    return text

@@ -158,7 +158,7 @@ def crossover(found: Sequence[Crossover]) -> list[str]:
                 y,
                 lines=[
                     Line(((x.low, 1.0), (x.high, 1.0)), "even"),
-                    Line(layer.speedup, "speed"),
+                    Line(layer.speedup, "blue"),
                 ],
                 dots=[
                     Dot(here, layer.speedup_here, "amber", "diamond",

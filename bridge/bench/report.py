@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.bench import figures
 from bridge.bench.boards import estimates
-from bridge.bench.charts import percent, templates
+from bridge.bench.charts import percent, style, templates
 from bridge.bench.layers import LayerLine, crossovers, layer_lines
 from bridge.bench.row import Row
 from bridge.bench.table import LEGEND, baseline_of, ratio
@@ -87,9 +87,8 @@ def render_study(study: Mapping[str, Any], title: str) -> str:
 
 
 def _page(template: str, title: str, **values: Any) -> str:
-    loader = templates()
-    css, _, _ = loader.loader.get_source(loader, "page.css")  # type: ignore[union-attr]
-    return loader.get_template(template).render(title=title, css=css, **values)
+    css = style("charts.css") + style("page.css")
+    return templates().get_template(template).render(title=title, css=css, **values)
 
 
 def _headline(manifest: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[tuple[str, str]]:

@@ -9,10 +9,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bridge.bundle import MODEL, Bundle, BundleWriter, digest
 from bridge.graph.model import Array
+from bridge.samples import read_samples
 from bridge.study.chain import weighted
 from bridge.study.coding import CODINGS, clustered_network, clustered_tflite, float_bytes
 from bridge.study.measure import EMULATED, Converted, judged, measure, needed, row_of
@@ -212,13 +211,14 @@ def _coded(setup: Setup, subject: Subject, converted: Converted, coding: str) ->
         from bridge.firmware.arena import host_arena_bytes
 
         model = Bundle.open(converted.bundle).model()
-        with np.load(converted.bundle / "samples.npz") as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        stored = read_samples(converted.bundle)
+        (inputs,), (expected,) = stored.inputs, stored.expected
         if coding == "lut":
             model = clustered_tflite(model, setup.seed)
-            arrays["expected"] = run(model, [arrays["inputs"]])[0].reshape(arrays["expected"].shape)
+            expected = run(model, [inputs])[0].reshape(expected.shape)
+        arrays = {"inputs": inputs, "labels": stored.labels, "expected": expected}
         result = compress_model(model, encodings=() if coding == "none" else (coding,))
-        prove_equal(model, result.model, [arrays["inputs"][:PROVED]], count=PROVED)
+        prove_equal(model, result.model, [inputs[:PROVED]], count=PROVED)
         name = Bundle.open(converted.bundle).manifest["model"]
         facts = {"accuracy": converted.accuracy, "samples": converted.samples}
         if coding == "lut":  # the others lose nothing

@@ -1,5 +1,6 @@
-"""Deutel et al., "Energy-efficient Deployment of Deep Neural Networks on Microcontrollers": the
-study of accuracy, memory, time and energy against the share of parameters left.
+"""Deutel et al., "Energy-efficient Deployment of Deep Learning Applications on Cortex-M based
+Microcontrollers using Deep Compression": accuracy, memory, time and energy against the share of
+parameters left.
 
 The paper prunes three networks (structured and unstructured), quantizes after training and with
 training, and deploys on Cortex-M0+, M4 and M7: below 10 % of the parameters before accuracy drops.
@@ -7,16 +8,17 @@ training, and deploys on Cortex-M0+, M4 and M7: below 10 % of the parameters bef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bridge.study.measure import Converted, convert_network, measure, row_of
 from bridge.study.networks import Pruned, Subject, Trainer
-from bridge.study.page import Line, Page, Plot, write_page
+from bridge.study.page import Line, Page, Plot, Results, write_page
 from bridge.study.setup import Setup
 from bridge.study.subjects import CIFAR, CIFAR_WIDE, HAR, LENET, quick
 
+NAME = "deutel"
 SUBJECTS = (LENET, HAR, CIFAR, CIFAR_WIDE)
 SHARES = (0.1, 0.047, 0.025)
 """Of the weights; with the biases 0.047 is just below a twentieth of the parameters."""
@@ -32,17 +34,18 @@ POINT = 0.01
 
 def study(
     setup: Setup,
-    subjects: Sequence[Subject] = SUBJECTS,
-    shares: Sequence[float] = SHARES,
-    channel_shares: Sequence[float] = CHANNEL_SHARES,
-    cores: Sequence[str] = CORES,
+    subjects: Sequence[Subject] | None = None,
+    shares: Sequence[float] | None = None,
+    channel_shares: Sequence[float] | None = None,
+    cores: Sequence[str] | None = None,
 ) -> Path:
-    """Run or take up the study; returns the page."""
-    if setup.quick and subjects == SUBJECTS:
-        subjects, cores = (quick(LENET), quick(HAR)), ("cortex-m4",)
-        shares, channel_shares = (0.1,), (0.25,)
+    """Run or take up the study; returns the page. What is left out, the setup's quickness says."""
+    subjects = subjects or ((quick(LENET), quick(HAR)) if setup.quick else SUBJECTS)
+    shares = shares or ((0.1,) if setup.quick else SHARES)
+    channel_shares = channel_shares or ((0.25,) if setup.quick else CHANNEL_SHARES)
+    cores = cores or (("cortex-m4",) if setup.quick else CORES)
     found: list[dict[str, Any]] = []
-    page = setup.pages / f"{setup.name}.md"
+    written = setup.pages
     for position, subject in enumerate(subjects):
         trainer = Trainer(subject, setup)
         sweeps = _sweeps(trainer, shares, channel_shares)
@@ -56,8 +59,9 @@ def study(
         }
         found.append(_subject(setup, trainer, sweeps, converted, cores))
         missing = [s.title for s in subjects[position + 1 :]]
-        page = show(setup, found, cores, missing)  # after each network: an early look
-    return page
+        results = {"networks": found, "cores": list(cores), "missing": missing}
+        written = write_page(setup, results, page)  # after each network: an early look
+    return written
 
 
 def _sweeps(
@@ -148,50 +152,59 @@ def _verdicts(points: list[dict[str, Any]], whole: Converted) -> list[dict[str, 
     return result
 
 
-def show(
-    setup: Setup, subjects: list[dict[str, Any]], cores: Sequence[str], missing: Sequence[str]
-) -> Path:
-    """Write the page; networks that are not yet measured are named as missing."""
-    plots = {}
-    for subject in subjects:
-        plots[f"deutel-{subject['name']}"] = _plots(subject)
-    facts = {"subjects": subjects, "cores": cores, "kinds": KINDS, "ways": QUANTIZATIONS}
-    facts["missing"] = missing
-    return write_page(
-        setup, Page("deutel.md.j2", facts, plots, {"networks": subjects, "missing": list(missing)})
-    )
+def page(results: Results) -> Page:
+    """The page; networks that are not yet measured are named as missing."""
+    plots = {f"deutel-{network['name']}": _plots(network) for network in results["networks"]}
+    return Page("deutel.md.j2", {"kinds": KINDS}, plots)
 
 
-def _plots(subject: dict[str, Any]) -> list[Plot]:
-    def curve(kind: str, value: Any) -> tuple[tuple[float, float], ...]:
-        chosen = [p for p in subject["points"] if p["kind"] == kind]
+_STYLES = {
+    ("weights", "qat"): "blue", ("weights", "ptq"): "blue dashed",
+    ("channels", "qat"): "amber", ("channels", "ptq"): "amber dashed",
+}  # fmt: skip
+
+
+def _plots(network: Mapping[str, Any]) -> list[Plot]:
+    tried = {p["kind"] for p in network["points"] if p["share"] < 1}
+    kinds = {kind: name for kind, name in KINDS.items() if kind in tried}
+
+    def curve(kind: str, value: Callable[[Mapping[str, Any]], float | None]) -> Any:
+        chosen = [p for p in network["points"] if p["kind"] == kind]
         found = [(100 * p["share"], value(p)) for p in chosen]
         return tuple((x, y) for x, y in found if y is not None)
 
     accuracy = tuple(
-        Line(f"{name}, {way}", curve(kind, lambda p, w=way: 100 * p["judged"][w]), way == "ptq")
-        for kind, name in KINDS.items()
-        for way in QUANTIZATIONS
+        Line(
+            f"{name}, {way_name}",
+            curve(kind, lambda p, w=way: 100 * p["judged"][w]),  # type: ignore[misc]
+            _STYLES[kind, way],
+        )
+        for kind, name in kinds.items()
+        for way, way_name in QUANTIZATIONS.items()
     )
     x = "parameters left, %"
-    level = (100 * (subject["float"] - POINT), "float minus one point")
+    level = (100 * (network["float"] - POINT), "float minus one point")
 
-    def on_m4(figure: Any) -> tuple[Line, ...]:
-        def value(p: dict[str, Any]) -> float | None:
+    def on_m4(title: str, unit: str, figure: Callable[[Mapping[str, Any]], float | None]) -> Plot:
+        def value(p: Mapping[str, Any]) -> float | None:
             row = p["rows"].get("cortex-m4")
             return None if row is None else figure(row)
 
-        return tuple(Line(name, curve(kind, value)) for kind, name in KINDS.items())
+        lines = (
+            Line(name, curve(kind, value), _STYLES[kind, "qat"]) for kind, name in kinds.items()
+        )
+        return Plot(f"{title}, Cortex-M4", x, unit, tuple(lines), log_x=True, log_y=True)
 
-    return [
+    def energy(row: Mapping[str, Any]) -> float | None:
+        return row["boards"][0]["microjoules"] if row["boards"] else None
+
+    plots = [
         Plot("int8 accuracy", x, "accuracy, %", accuracy, log_x=True, level=level),
-        Plot(
-            "flash, Cortex-M4 (code and weights)", x, "kB",
-            on_m4(lambda r: r["flash_bytes"]["total"] / 1000), log_x=True, log_y=True,
+        on_m4("flash", "kB", lambda r: r["flash_bytes"]["total"] / 1000),
+        on_m4(
+            "modelled time", "million cycles",
+            lambda r: r["cycles_modelled"] and r["cycles_modelled"]["best"] / 1e6,
         ),
-        Plot(
-            "one inference, Cortex-M4 (modelled)", x, "million cycles",
-            on_m4(lambda r: r["cycles_modelled"] and r["cycles_modelled"]["best"] / 1e6),
-            log_x=True, log_y=True,
-        ),
+        on_m4("estimated energy", "µJ an inference", energy),
     ]  # fmt: skip
+    return [plot for plot in plots if any(line.points for line in plot.lines)]

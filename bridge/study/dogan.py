@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bridge.study.measure import Converted, convert_network, measure, needed, row_of
+from bridge.study.measure import convert_network, measure, needed, row_of
 from bridge.study.networks import Pruned, Subject, Trainer
-from bridge.study.page import Line, Page, Plot, write_page
+from bridge.study.page import Line, Page, Plot, Results, write_page
 from bridge.study.setup import Setup
 from bridge.study.sparsify import Plan, Recipe
 from bridge.study.subjects import LENET, quick
 
+NAME = "dogan"
+SUBJECT = replace(LENET, limit=None, samples=10000, note="")
 CORE = "cortex-m4"
 CHANNELS = 0.2
 SHARES = (0.04, 0.027, 0.022)
@@ -32,84 +35,92 @@ MICROCOMPRESSION = 55.8
 GOALS = {"memory": 40.0, "instructions": 10.0, "accuracy": 0.988, "lost": 0.003, "weights": 60.0}
 DENSE_ENGINES = ("c-float", "c-dense", "c-sparse", "tflm")
 SPARSE_ENGINES = ("c-compact", "c-sparse")
+WAYS = {"ptq": "after training", "qat": "with training"}
 OURS = {"c-compact": "least flash", "c-sparse": "fewest cycles"}
 
 
 def study(
     setup: Setup,
-    subject: Subject = LENET,
-    shares: Sequence[float] = SHARES,
+    subject: Subject | None = None,
+    shares: Sequence[float] | None = None,
     plans: Sequence[Plan] = PLANS,
 ) -> Path:
-    """Run or take up the study; returns the page."""
-    if subject is LENET:
-        subject = replace(LENET, limit=None, samples=10000, note="")
-    if setup.quick and subject.dataset == LENET.dataset:
-        subject, shares = quick(LENET), (0.05,)
+    """Run or take up the study; returns the page. What is left out, the setup's quickness says."""
+    subject = subject or (quick(LENET) if setup.quick else SUBJECT)
+    shares = shares or ((0.05,) if setup.quick else SHARES)
     trainer = Trainer(subject, setup)
     whole = trainer.float_network()
-    chain = _chain(trainer, whole, shares) + _planned(trainer, whole, plans)
+    step, planned = _recipes(trainer)
+    chain = [(pruned, False) for pruned in _chain(trainer, whole, shares, step)]
+    chain += [(trainer.by_plan(plan, whole, planned), True) for plan in plans]
     shape = tuple(trainer.data.x.shape[1:])
     dense = convert_network(setup, subject, whole, shape, "ptq")
     baseline = measure(setup, dense, DENSE_ENGINES, CORE)
     points = []
-    for pruned in chain:
-        for way in ("ptq", "qat"):
+    for pruned, by_plan in chain:
+        for way in WAYS:
             converted = convert_network(setup, subject, pruned, shape, way)
             rows = measure(setup, converted, SPARSE_ENGINES, CORE)
-            points.append(_point(pruned, converted, rows, baseline, way))
-    return show(setup, subject, whole, dense, baseline, points)
+            ratios = _programs(rows, baseline)
+            point = {"key": converted.key, "way": way, "planned": by_plan, **_network(pruned)}
+            points.append(point | {"accuracy": converted.accuracy, "programs": ratios})
+    best = _best(points, dense.float_accuracy)
+    results = {
+        "float": dense.float_accuracy,
+        "dense": dense.accuracy,
+        "samples": dense.samples,
+        "whole": _network(whole),
+        "epochs": {"step": step.epochs, "planned": planned.epochs},
+        "baseline": baseline,
+        "points": points,
+        "best": best,
+        "verdicts": _verdicts(best, dense.float_accuracy),
+    }
+    return write_page(setup, results, page)
 
 
-def _chain(trainer: Trainer, whole: Pruned, shares: Sequence[float]) -> list[Pruned]:
+def _recipes(trainer: Trainer) -> tuple[Recipe, Recipe]:
+    """For a step of the chain, and for a plan: there images are moved, lest they are learnt."""
+    if trainer.setup.quick:
+        quickly = trainer.recipe
+        return quickly, replace(PLANNED, epochs=quickly.epochs, every=quickly.every)
+    return replace(trainer.recipe, epochs=10, least=10, every=100, rate=2e-3), PLANNED
+
+
+def _chain(
+    trainer: Trainer, whole: Pruned, shares: Sequence[float], recipe: Recipe
+) -> list[Pruned]:
     """Fewer channels, then fewer and fewer weights."""
-    longer = trainer.recipe
-    if not trainer.setup.quick:
-        longer = replace(longer, epochs=10, least=10, every=100, rate=2e-3)
-    shorter = replace(longer, epochs=max(2, longer.epochs // 2))
+    shorter = replace(recipe, epochs=max(2, recipe.epochs // 2))
     current = trainer.by_channels(CHANNELS, whole, shorter)
     chain = []
     for share in shares:
-        current = trainer.by_weights(share, current, longer)
+        current = trainer.by_weights(share, current, recipe)
         chain.append(current)
     return chain
 
 
-def _planned(trainer: Trainer, whole: Pruned, plans: Sequence[Plan]) -> list[Pruned]:
-    """So many weights in each layer; images are moved, lest they are learnt by heart."""
-    recipe = PLANNED
-    if trainer.setup.quick:
-        recipe = replace(recipe, epochs=trainer.recipe.epochs, every=trainer.recipe.every)
-    return [trainer.by_plan(plan, whole, recipe) for plan in plans]
+def _network(pruned: Pruned) -> dict[str, Any]:
+    """What is left of a network."""
+    layers = pruned.facts["layers"].values()
+    return {
+        "weights": sum(layer["nonzero"] for layer in layers),
+        "channels": [layer["shape"][0] for layer in layers],
+        "layers": [layer["nonzero"] for layer in layers],
+    }
 
 
-def _point(
-    pruned: Pruned,
-    converted: Converted,
-    rows: Sequence[Mapping[str, Any]],
-    baseline: Sequence[Mapping[str, Any]],
-    way: str,
+def _programs(
+    rows: Sequence[Mapping[str, Any]], baseline: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """One pruned network with its ratios against the float32 and the dense int8 programs."""
+    """A network's programs with their ratios against the float32 and the dense int8 ones."""
     programs = {}
     for engine in OURS:
         ours = needed(rows, engine)
         others = {name: row_of(baseline, name) for name in DENSE_ENGINES}
         ratios = {name: _ratios(other, ours) for name, other in others.items() if other is not None}
         programs[engine] = {"row": ours, "ratios": ratios}
-    layers = pruned.facts["layers"]
-    return {
-        "key": converted.key,
-        "way": way,
-        "share": pruned.facts["nonzero"] / 61706,
-        "weights": sum(layer["nonzero"] for layer in layers.values()),
-        "channels": [layer["shape"][0] for layer in layers.values()],
-        "layers": [layer["nonzero"] for layer in layers.values()],
-        "plan": pruned.facts["path"].startswith("p"),
-        "float": pruned.facts["accuracy"],
-        "accuracy": converted.accuracy,
-        "programs": programs,
-    }
+    return programs
 
 
 def _ratios(other: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, float]:
@@ -175,55 +186,54 @@ def _best(points: Sequence[dict[str, Any]], float_accuracy: float) -> dict[str, 
     return max(points, key=worth)
 
 
-def _row(point: Mapping[str, Any], engine: str = "c-compact") -> Mapping[str, Any]:
-    row: Mapping[str, Any] = point["programs"][engine]["row"]
-    return row
-
-
-def show(
-    setup: Setup,
-    subject: Subject,
-    whole: Pruned,
-    dense: Converted,
-    baseline: Sequence[Mapping[str, Any]],
-    points: list[dict[str, Any]],
-) -> Path:
-    """Write the page."""
-    best = _best(points, dense.float_accuracy)
+def page(results: Results) -> Page:
+    """The page."""
+    points, best = results["points"], results["best"]
     facts = {
-        "subject": subject,
-        "float": dense.float_accuracy,
-        "samples": dense.samples,
-        "dense": dense.accuracy,
-        "parameters": whole.facts["parameters"],
-        "baseline": [r for r in baseline if r["samples"]],
-        "missing": [r for r in baseline if not r["samples"]],
-        "points": points,
-        "planned_epochs": subject.recipe.epochs if setup.quick else PLANNED.epochs,
         "ours": OURS,
-        "best": best,
-        "verdicts": _verdicts(best, dense.float_accuracy),
+        "against": DENSE_ENGINES,
+        "ways": WAYS,
         "paper": PAPER,
         "microcompression": MICROCOMPRESSION,
     }
-    by = {
-        way: tuple((_row(p)["flash_bytes"]["weights"] / 1000, 100 * p["accuracy"])
-                   for p in points if p["way"] == way)
-        for way in ("ptq", "qat")
-    }  # fmt: skip
-    level = (100 * max(GOALS["accuracy"], dense.float_accuracy - GOALS["lost"]), "goal")
-    speed = {
-        engine: tuple((_row(p, engine)["flash_bytes"]["total"] / 1000,
-                       _row(p, engine)["instructions"] / 1000)
-                      for p in points if p["way"] == "qat")
-        for engine in OURS
-    }  # fmt: skip
+
+    def kilobytes(point: Mapping[str, Any], engine: str, part: str) -> float:
+        return float(_row(point, engine)["flash_bytes"][part]) / 1000
+
+    def accuracy(point: Mapping[str, Any]) -> tuple[float, float]:
+        return kilobytes(point, "c-compact", "weights"), 100 * point["accuracy"]
+
+    def work(point: Mapping[str, Any], engine: str) -> tuple[float, float]:
+        return kilobytes(point, engine, "total"), _row(point, engine)["instructions"] / 1000
+
+    def series(name: str, value: Any, style: str, way: str) -> tuple[Line, Line]:
+        """The chain, whose networks follow from one another, and the planned one alone."""
+        own = [p for p in points if p["way"] == way]
+        return (
+            Line(name, tuple(value(p) for p in own if not p["planned"]), style),
+            Line(f"{name}, planned", tuple(value(p) for p in own if p["planned"]), style, False),
+        )
+
+    level = (100 * max(GOALS["accuracy"], results["float"] - GOALS["lost"]), "goal")
+    quantized = [series(WAYS[way], accuracy, _STYLES[way], way) for way in WAYS]
+    works = [
+        series(engine, partial(work, engine=engine), style, "qat")
+        for engine, style in zip(OURS, ("blue", "green"), strict=True)
+    ]
     plots = [
-        Plot("accuracy against weights", "weights and tables, kB", "int8 accuracy, %",
-             (Line("after training", by["ptq"], True), Line("with training", by["qat"])),
-             level=level),
+        Plot("accuracy against weights, c-compact", "weights and tables, kB", "int8 accuracy, %",
+             tuple(line for pair in quantized for line in pair),
+             level=level, chosen=(accuracy(best), "chosen")),
         Plot("size and work", "flash, code and weights, kB", "thousand instructions",
-             tuple(Line(engine, line) for engine, line in speed.items())),
+             tuple(line for pair in works for line in pair),
+             chosen=(work(best, "c-compact"), "chosen")),
     ]  # fmt: skip
-    results = {k: facts[k] for k in ("float", "dense", "baseline", "points", "best", "verdicts")}
-    return write_page(setup, Page("dogan.md.j2", facts, {"dogan": plots}, results))
+    return Page("dogan.md.j2", facts, {"dogan": plots})
+
+
+_STYLES = {"ptq": "amber", "qat": "blue"}
+
+
+def _row(point: Mapping[str, Any], engine: str) -> Mapping[str, Any]:
+    row: Mapping[str, Any] = point["programs"][engine]["row"]
+    return row

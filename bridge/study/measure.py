@@ -12,6 +12,8 @@ from bridge.bench.engines import run_bench
 from bridge.bench.row import Row
 from bridge.bundle import Bundle
 from bridge.errors import BridgeError, ProofError
+from bridge.firmware.tflm_library import tflm_version
+from bridge.samples import read_samples
 from bridge.study.networks import Pruned, Subject, export_onnx
 from bridge.study.setup import Setup
 from bridge.study.sparsify import accuracy, samples
@@ -21,6 +23,8 @@ EMULATED = 4
 
 PROVED = 200
 """Samples on which our C is held against the TFLM interpreter; it then judges the others."""
+
+NEED_TFLM = ("tflm", "tflm-decode", "tflm-sparse")
 
 QAT_TRAIN = 4000
 """Training samples of one epoch of quantization-aware training."""
@@ -114,10 +118,10 @@ def judged(bundle: Bundle, subject: Subject, network: Any = None) -> dict[str, A
     graph = read_tflite(bundle.model())
     inputs = quantize_inputs(graph, [data.test_inputs[0][:count]])[0].reshape(count, -1)
     outputs = run_on_host(compile_graph(graph, engine="c-compact"), inputs)
-    with np.load(bundle.path / "samples.npz") as stored:
-        expected = stored["expected"].reshape(len(stored["expected"]), -1)
-        same_inputs = np.array_equal(stored["inputs"].reshape(len(expected), -1)[:count],
-                                     inputs[: len(expected)])  # fmt: skip
+    stored = read_samples(bundle.path)
+    expected = stored.expected[0].reshape(len(stored.expected[0]), -1)
+    own_inputs = stored.inputs[0].reshape(len(expected), -1)
+    same_inputs = np.array_equal(own_inputs[:count], inputs[: len(expected)])
     if not same_inputs or not np.array_equal(expected[:count], outputs[: len(expected)]):
         raise ProofError("compact C on the host = TFLM", "the bundle's samples differ")
     facts = {"accuracy": float((outputs.argmax(1) == labels).mean()), "samples": count}
@@ -134,28 +138,57 @@ def measure(
     core: str,
     samples: int = EMULATED,
 ) -> list[dict[str, Any]]:
-    """Rows of one bundle on one emulated core, with estimates for real boards in each."""
+    """Rows of one bundle on one emulated core, with estimates for real boards in each.
 
+    A row that could not run says why and is not kept: the next run tries it again.
+
+    Raises:
+        ProofError: an engine's outputs are not the interpreter's.
+    """
+    return [_measured(setup, converted, engine, core, samples) for engine in engines]
+
+
+def _measured(
+    setup: Setup, converted: Converted, engine: str, core: str, samples: int
+) -> dict[str, Any]:
     def make() -> dict[str, Any]:
-        rows = run_bench(
+        (row,) = run_bench(
             Bundle.open(converted.bundle),
-            engines=engines,
+            engines=(engine,),
             cores=(core,),
             tflm_root=setup.tflm_root,
             limit=samples,
             progress=setup.progress,
         )
-        return {"rows": [_with_boards(row) for row in rows]}
+        if not row.ran:
+            raise _NotRun(row)
+        if row.bit_exact is False:
+            raise ProofError(f"{engine} = TFLM on the host", f"{converted.key} differs on {core}")
+        return _with_boards(row)
 
-    point = setup.store.point(
-        f"measure-{converted.key}-{core}-{'+'.join(engines)}",
-        make,
-        decides=(tuple(engines), dict(converted.facts), samples, str(setup.tflm_root is None)),
-        progress=setup.progress,
-        again=setup.measure_again,
-    )
-    rows: list[dict[str, Any]] = point["rows"]
-    return rows
+    # c-dense calls the kernels inside a TFLM library where there is one.
+    tflm = setup.tflm_root if engine in (*NEED_TFLM, "c-dense") else None
+    try:
+        row = setup.store.point(
+            f"measure-{converted.key}-{core}-{engine}",
+            make,
+            decides=(engine, dict(converted.facts), samples, tflm and tflm_version(tflm)),
+            progress=setup.progress,
+            again=setup.measure_again,
+        )
+    except _NotRun as left_out:
+        return left_out.row.as_json() | {"boards": []}
+    libraries = row["kernels"].partition("; linked")[0]
+    setup.origins.append({"kernels": libraries} if libraries else {})
+    return row
+
+
+class _NotRun(Exception):  # noqa: N818 - a row without figures, not an error
+    """An engine could not run, for example because a program is not installed."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.note)
+        self.row = row
 
 
 def _with_boards(row: Row) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from bridge.study.sparsify import (
     prune_weights,
     samples,
 )
-from bridge.study.store import Store
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Trainer:
     def __init__(self, subject: Subject, setup: Setup) -> None:
         self.subject, self.setup = subject, setup
         self.folder = setup.work / "networks"
-        self.store = Store(self.folder)
+        self.store = setup.store_in(self.folder)
         self.recipe = replace(subject.recipe, seed=setup.seed)
         self._data: Samples | None = None
         self._float: Pruned | None = None

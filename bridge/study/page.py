@@ -1,36 +1,52 @@
-"""A study's page: Markdown from a template, its pictures as SVG, its figures as JSON."""
+"""A study's page: its figures as JSON, and drawn from them Markdown and pictures.
+
+The page holds what the JSON beside it holds, so it can be drawn again without measuring.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bridge.bench import charts
 from bridge.bundle import write_atomic
 from bridge.study.setup import Setup
 from bridge.text import environment
 
+Results = Mapping[str, Any]
+"""What a study found, as its JSON holds it."""
+
 
 @dataclass(frozen=True)
 class Line:
-    """One curve of a plot: points (x, y), with its name and style."""
+    """One series of a plot.
+
+    Attributes:
+        name: for the legend.
+        points: (x, y).
+        style: a colour of ``bridge.bench.charts``, perhaps with ``dashed``.
+        joined: its points follow from one another, and a line joins them.
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
-    dashed: bool = False
+    style: str
+    joined: bool = True
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture of curves.
+    """A picture of series.
 
     Attributes:
         title, x, y: texts.
-        lines: the curves.
+        lines: the series; those without points are left out.
         log_x, log_y: logarithmic axes.
         level: a horizontal line, with its name.
+        chosen: a point to ring, with its name.
     """
 
     title: str
@@ -40,6 +56,7 @@ class Plot:
     log_x: bool = False
     log_y: bool = False
     level: tuple[float, str] | None = None
+    chosen: tuple[tuple[float, float], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,42 +65,49 @@ class Page:
 
     Attributes:
         template: under ``templates/``.
-        facts: for the template.
+        facts: for the template, beside the results.
         plots: by file name without ending.
-        results: the JSON beside the page.
     """
 
     template: str
     facts: Mapping[str, Any]
     plots: Mapping[str, Sequence[Plot]] = field(default_factory=dict)
-    results: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_page(setup: Setup, page: Page) -> Path:
-    """Write page, pictures and JSON into the setup's pages folder; the same points, same bytes."""
-    from bridge.doctor import versions
+def write_page(setup: Setup, results: Results, page: Callable[[Results], Page]) -> Path:
+    """Write JSON, page and pictures into the setup's pages folder; returns the page.
 
+    Args:
+        setup: of the study.
+        results: what it found, JSON-able.
+        page: makes the page of results as they are read back.
+    """
+    origin = {
+        "command": setup.command,
+        "seed": setup.seed,
+        "quick": setup.quick,
+        "versions": setup.versions(),
+    }
+    file = setup.pages / f"{setup.name}.json"
+    text = json.dumps(origin | dict(results), indent=1, sort_keys=True)
+    write_atomic(file, text + "\n")
+    return draw_page(file, page)
+
+
+def draw_page(file: Path, page: Callable[[Results], Page]) -> Path:
+    """Draw page and pictures from the JSON of a study; the same figures, the same bytes."""
+    results = json.loads(file.read_text())
+    made = page(results)
     templates = environment("bridge.study")
     templates.filters |= {
         "percent": _percent,
         "bytes": lambda v: "—" if v is None else f"{v:,}",
-        "million": lambda v: "—" if v is None else f"{v / 1e6:.3f}",
         "ratio": lambda v: "—" if v is None else f"÷ {v:.2f}",
     }
-    text = templates.get_template(page.template).render(
-        command=setup.command, seed=setup.seed, quick=setup.quick, versions=versions(),
-        tools=tools(), **page.facts,
-    )  # fmt: skip
-    for name, plots in page.plots.items():
-        write_atomic(setup.pages / f"{name}.svg", draw(plots))
-    origin = {
-        "command": setup.command,
-        "seed": setup.seed,
-        "versions": versions() | tools(),
-    }
-    results = json.dumps(origin | dict(page.results), indent=1, sort_keys=True)
-    write_atomic(setup.pages / f"{setup.name}.json", results + "\n")
-    target = setup.pages / f"{setup.name}.md"
+    text = templates.get_template(made.template).render(results | dict(made.facts))
+    for name, plots in made.plots.items():
+        write_atomic(file.with_name(f"{name}.svg"), draw(plots))
+    target = file.with_suffix(".md")
     write_atomic(target, text)
     return target
 
@@ -92,45 +116,29 @@ def _percent(value: float, digits: int = 2) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
-def tools() -> dict[str, str]:
-    """Compiler and emulator, as far as they are installed."""
-    from bridge.doctor import checks
-
-    wanted = ("arm-none-eabi-gcc", "qemu-system-arm", "CMSIS-NN")
-    return {c.name: c.detail for c in checks() if c.ok and c.name in wanted}
-
-
 def draw(plots: Sequence[Plot]) -> str:
-    """The plots side by side as one SVG, without date or random ids."""
-    import io
+    """The plots, two in a row, as one SVG."""
+    return charts.sheet([_draw(plot) for plot in plots])
 
-    import matplotlib
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    with pyplot.rc_context({"svg.hashsalt": "tflm-bridge", "svg.fonttype": "none"}):
-        figure, places = pyplot.subplots(
-            1, len(plots), figsize=(4.6 * len(plots), 3.8), squeeze=False
-        )
-        for axes, plot in zip(places[0], plots, strict=True):
-            for line in plot.lines:
-                if line.points:
-                    x, y = zip(*line.points, strict=True)
-                    axes.plot(x, y, "o--" if line.dashed else "o-", label=line.name, markersize=3.5)
-            if plot.level is not None:
-                axes.axhline(plot.level[0], color="#888", linewidth=0.8, label=plot.level[1])
-            if plot.log_x:
-                axes.set_xscale("log")
-            if plot.log_y:
-                axes.set_yscale("log")
-            axes.set_title(plot.title, fontsize=10)
-            axes.set_xlabel(plot.x)
-            axes.set_ylabel(plot.y)
-            axes.grid(True, which="both", alpha=0.25)
-            axes.legend(fontsize=7)
-        figure.tight_layout()
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-        pyplot.close(figure)
-    return stream.getvalue()
+def _draw(plot: Plot) -> str:
+    shown = [line for line in plot.lines if line.points]
+    across = [x for line in shown for x, _ in line.points]
+    up = [y for line in shown for _, y in line.points]
+    up += [] if plot.level is None else [plot.level[0]]
+    x = (charts.log_axis if plot.log_x else charts.linear_axis)(plot.x, across)
+    y = (charts.log_axis if plot.log_y else charts.linear_axis)(plot.y, up)
+    lines = [charts.Line(line.points, line.style) for line in shown if line.joined]
+    legend = [charts.Key(s.name, s.style, "line" if s.joined else "diamond") for s in shown]
+    if plot.level is not None:
+        lines.append(charts.Line(((x.low, plot.level[0]), (x.high, plot.level[0])), "even"))
+        legend.append(charts.Key(plot.level[1], "even"))
+    dots = [
+        charts.Dot(*point, line.style.split()[0], "dot" if line.joined else "diamond")
+        for line in shown
+        for point in line.points
+    ]
+    if plot.chosen is not None:
+        dots.append(charts.Dot(*plot.chosen[0], "", "ring"))
+        legend.append(charts.Key(plot.chosen[1], shape="ring"))
+    return charts.plot(plot.title, x, y, dots=dots, lines=lines, legend=legend)

@@ -146,7 +146,7 @@ def test_every_coding_has_a_colour_of_its_own():
     colours = pareto_codings({"measured": points})
     assert set(colours) == set(CODINGS)
     assert len(set(colours.values())) == len(CODINGS)
-    css = files("bridge.bench").joinpath("templates/page.css").read_text()
+    css = files("bridge.bench").joinpath("templates/charts.css").read_text()
     for colour in colours.values():
         # Named for light, dark and paper, and used once.
         assert css.count(f"--{colour}: #") == 3

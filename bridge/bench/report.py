@@ -198,12 +198,17 @@ def _study(study: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"study": None}
     by_number = {m["number"]: m for m in study["measured"]}
     chosen = by_number.get(study.get("chosen", study["recommended"]))
-    words = "" if chosen is None else figures.point_title(chosen, study["metric"])
+    nearest = by_number.get(study["nearest"])
+
+    def words(point: Mapping[str, Any] | None) -> str:
+        return "" if point is None else figures.point_title(point, study["metric"])
+
     return {
         "study": study,
         "front": [by_number[number] for number in study["front"]],
         "chosen": None if chosen is None else chosen["number"],
-        "chosen_words": words,
+        "chosen_words": words(chosen),
+        "nearest_words": words(nearest),
         "pareto": figures.pareto(study),
         "codings": figures.pareto_codings(study),
         "cores": figures.pareto_cores(study),

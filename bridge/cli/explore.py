@@ -159,7 +159,7 @@ def explore(
 def _print(found: Exploration) -> None:
     from rich.table import Table
 
-    from bridge.explore.result import build_line, convert_line, export_line
+    from bridge.explore.result import commands
 
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     table = Table(
@@ -192,15 +192,10 @@ def _print(found: Exploration) -> None:
             f"{measured.ram:,} B RAM, {measured.cycles:,} cycles, {found.metric} "
             f"{measured.score:.4f}"
         )
-    target = found.settings.out / "best"
     # Plain output: a line to copy must not be wrapped.
-    typer.echo(
-        "\nits network alone:\n  " + convert_line(best.point.options(found.settings.base), target)
-    )
-    typer.echo("the same, with the study in its report:\n  " + build_line(found.settings, target))
-    firmware = export_line(best.point, target)
-    if firmware:
-        typer.echo("then its firmware, in any build system:\n  " + firmware)
+    typer.echo()
+    for words, line in commands(found).items():
+        typer.echo(f"{words}:\n  {line}")
 
 
 _TEXT = {"pattern", "int8", "coding", "core", "limits"}

@@ -27,7 +27,7 @@ _PAIRS = {"args": "--arg", "layer_sparsity": "--layer-sparsity"}
 
 def as_json(found: Exploration) -> dict[str, Any]:
     """The result for files and for the report."""
-    best = found.choice.best
+    best, nearest = found.choice.best, found.choice.nearest
     return {
         "metric": found.metric,
         "reference": found.reference,
@@ -43,6 +43,8 @@ def as_json(found: Exploration) -> dict[str, Any]:
         ],
         "front": [m.number for m in found.front],
         "recommended": None if best is None else best.number,
+        "nearest": None if nearest is None else nearest.number,
+        "over": {} if nearest is None else found.settings.limits.broken(nearest),
         "by_core": {m.point.core: m.number for m in found.choice.by_core},
     }
 
@@ -52,7 +54,8 @@ def write_result(found: Exploration) -> Path:
     from bridge.bench.report import render_study
     from bridge.pipeline import model_name
 
-    file, values = found.settings.out / RESULT, as_json(found)
+    file = found.settings.out / RESULT
+    values = as_json(found) | {"commands": commands(found)}
     write_atomic(file, json.dumps(values, indent=2) + "\n")
     page = render_study(values, model_name(found.settings.base.model))
     write_atomic(file.with_suffix(".html"), page)
@@ -76,6 +79,21 @@ def select(found: Exploration, number: int | None) -> Measured:
             hint="name one with --point, allow more, or search on with more --trials",
         )
     return found.choice.best
+
+
+def commands(found: Exploration) -> dict[str, str]:
+    """What to do next, in words → the command; empty where no point keeps the limits."""
+    best, target = found.choice.best, found.settings.out / "best"
+    if best is None:
+        return {}
+    lines = {
+        "its network alone": convert_line(best.point.options(found.settings.base), target),
+        "the same, with the study in its report": build_line(found.settings, target),
+        "then its firmware, plain sources (--to names other build systems)": export_line(
+            best.point, target
+        ),
+    }
+    return {words: line for words, line in lines.items() if line}
 
 
 def convert_line(options: ConvertOptions, out: Path) -> str:

@@ -104,11 +104,7 @@ class Settings:
         from bridge.pipeline import model_name
 
         base = dataclasses.replace(self.base, samples=1)
-        parts = [repr(base), repr(self.space), bridge.__version__]
-        for text in (base.model, str(base.weights or ""), base.data or ""):
-            file = Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text)
-            if text and file.is_file():
-                parts.append(digest(file.read_bytes()))
+        parts = [repr(base), repr(self.space), bridge.__version__, *base.file_digests()]
         if self.tflm_root is not None:
             # With a library for the core, c-dense calls other kernels than without.
             built = [str(lib.relative_to(self.tflm_root)) for lib in libraries(self.tflm_root)]

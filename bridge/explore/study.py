@@ -16,7 +16,7 @@ import numpy as np
 from bridge.errors import BridgeError, InputError
 from bridge.explore.front import Measured, pareto_front
 from bridge.explore.networks import Workshop
-from bridge.explore.objective import Bench
+from bridge.explore.objective import Bench, verdict
 from bridge.explore.process import alive
 from bridge.explore.recommend import Recommendation, recommend
 from bridge.explore.settings import Settings
@@ -247,7 +247,10 @@ def read_study(settings: Settings, study: Any) -> Exploration:
     given_up: list[tuple[Point, str]] = []
     for point, trial in finished(study, settings).items():
         if trial.state.name == "PRUNED":
-            given_up.append((point, str(trial.user_attrs.get("reason", ""))))
+            # The limits may have changed since: what it was judged by is judged again.
+            told = trial.user_attrs
+            reason = verdict(settings.limits, told.get("estimate") or {}) or told.get("reason", "")
+            given_up.append((point, reason))
             continue
         lost, flash, ram, cycles = trial.values
         told = trial.user_attrs

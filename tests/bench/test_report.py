@@ -32,9 +32,8 @@ pytestmark = pytest.mark.emulated
 SECTIONS = ("converted", "proofs", "comparison", "layers", "crossover", "pareto", "versions")
 
 
-def study():
+def study(limits=Limits(flash=30_000)):
     """What an exploration leaves, with figures of a kind."""
-    limits = Limits(flash=30_000)
     figures = [
         ("none", 0.0, "dense", "cortex-m4", 0.0, 72_000, 7_300, 3_300_000),
         ("unstructured", 0.9, "sparse", "cortex-m4", 0.004, 23_000, 7_500, 1_400_000),
@@ -137,8 +136,10 @@ def test_a_section_stands_only_with_its_data():
     assert "<svg" not in bare
     nothing = {**study(), "measured": [], "front": [], "recommended": None}
     assert '<h2 id="pareto">' not in render({"model": "net"}, study=nothing)
-    out_of_reach = {**study(), "recommended": None}
-    assert "No measured point keeps the limits" in render_study(out_of_reach, "net")
+    out_of_reach = render_study(study(Limits(flash=10_000)), "net")
+    assert "No measured point keeps the limits" in out_of_reach
+    assert "Nearest: trial 1: unstructured 0.9" in out_of_reach
+    assert "over: flash by 130.00\u00a0%." in out_of_reach
 
 
 def test_every_coding_has_a_colour_of_its_own():

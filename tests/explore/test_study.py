@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import os
 import shlex
@@ -10,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +20,12 @@ from bridge.cli import app
 from bridge.errors import BridgeError, InputError, ProofError, ToolchainError
 from bridge.explore import Limits, Point, Settings, Space, explore
 from bridge.explore.networks import Workshop
-from bridge.explore.result import build, convert_line, export_line, select
+from bridge.explore.result import build, commands, convert_line, export_line, select, write_result
 from bridge.explore.study import open_study, work
 from bridge.progress import Silent
 from tests.explore.conftest import LOOSE
 from tests.explore.postgres import server
+from tests.programs import without
 
 pytestmark = [pytest.mark.slow, pytest.mark.emulated]
 
@@ -72,6 +73,16 @@ def test_a_run_in_two_parts_is_the_same_run(found, base, small, tmp_path):
         select(shown, None)
 
 
+def test_the_page_says_what_to_do_next(found):
+    file = write_result(found)
+    page = html.unescape(file.with_suffix(".html").read_text())
+    next_steps = commands(found)
+    assert len(next_steps) >= 2
+    assert json.loads(file.read_text())["commands"] == next_steps
+    for line in next_steps.values():
+        assert f"<code>{line}</code>" in page
+
+
 def test_the_built_bundle_is_what_was_measured(found, tmp_path):
     settings, best = found.settings, select(found, None)
     bundle = build(found, settings, best, tmp_path / "best", Silent())
@@ -99,21 +110,10 @@ def test_a_points_firmware_is_that_of_its_engine(found, tmp_path):
     assert export_line(dataclasses.replace(compact, coding="dense"), bundle.path) == ""
 
 
-def without(program, folder):
-    """A PATH with everything but one program."""
-    for place in reversed(os.environ["PATH"].split(os.pathsep)):
-        for file in Path(place).glob("*"):
-            (folder / file.name).unlink(missing_ok=True)
-            if file.name != program:
-                (folder / file.name).symlink_to(file)
-    return str(folder)
-
-
 def test_a_missing_program_is_no_finding(settings, tmp_path, monkeypatch):
     point = Point("none", 0.0, "ptq", "dense", "cortex-m4")
     one = Space((point.pattern,), (0.9,), (point.quantize,), (point.coding,), (point.core,))
     asked = dataclasses.replace(settings, space=one, study="missing", trials=1)
-    (tmp_path / "bin").mkdir()
     with monkeypatch.context() as here:
         here.setenv("PATH", without("qemu-system-arm", tmp_path / "bin"))
         with pytest.raises(ToolchainError, match="qemu-system-arm is not installed"):
@@ -179,6 +179,10 @@ def test_points_beyond_a_limit_are_given_up_before_training(settings):
     with pytest.raises(BridgeError, match="B of flash, the limit is 2,000 B"):
         explore(tight)
     assert not list(tight.networks.glob("*qat*"))
+    # Under another limit that it breaks, the reason is that limit.
+    other = dataclasses.replace(tight, trials=0, limits=Limits(flash=2_100, max_accuracy_drop=0.9))
+    with pytest.raises(BridgeError, match="the limit is 2,100 B"):
+        explore(other)
     # The same study under a limit that it keeps: what was given up is tried now.
     loose = dataclasses.replace(tight, limits=Limits(flash=50_000, max_accuracy_drop=0.9))
     assert len(explore(loose).measured) == 1

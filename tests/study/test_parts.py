@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from bridge import zoo
+from bridge.doctor import versions
 from bridge.progress import Silent
+from bridge.study import deutel, dogan, younes
 from bridge.study.chain import weighted
 from bridge.study.coding import LEVELS, cluster, clustered_network, clustered_tflite, float_bytes
-from bridge.study.page import Line, Plot, draw
+from bridge.study.page import Line, Plot, draw, draw_page
+from bridge.study.setup import Setup
 from bridge.study.store import Store
+from bridge.toolchain import version
 from tests.compile.networks import int8_model, lenet, random_inputs, run_tflm
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Maker:
@@ -42,7 +52,7 @@ def test_a_finished_point_is_taken_from_disk(tmp_path):
     (tmp_path / "p.json").write_text('{"decides": ')  # a file cut off by a crash
     file.write_text("x")
     assert ask(decides="b")["time"] == 5
-    assert list(store.keys()) == ["p"]
+    assert [file.name for file in tmp_path.glob("*.json")] == ["p.json"]
     assert json.loads((tmp_path / "p.json").read_text())["result"]["time"] == 5
 
 
@@ -97,7 +107,72 @@ def test_clustered_networks_still_work():
     assert np.abs(before.astype(int) - after).mean() < 20
 
 
+def test_versions_are_those_that_a_point_was_made_with(tmp_path):
+    """A point made with another NumPy stays, and the page says so."""
+    asked = Setup("s", tmp_path, tmp_path, True, 0, False, None, Silent())
+    make, here = Maker(), versions()["numpy"]
+    asked.store.point("p", make, decides=1, progress=Silent())
+    assert asked.versions()["numpy"] == here
+    assert version("arm-none-eabi-gcc") == asked.versions()["arm-none-eabi-gcc"]
+    file = next(asked.store.folder.glob("*.json"))
+    file.write_text(file.read_text().replace(here, "1.0.0"))
+    later = Setup("s", tmp_path, tmp_path, True, 0, False, None, Silent())
+    later.store.point("p", make, decides=1, progress=Silent())
+    assert make.times == 1
+    assert later.versions()["numpy"] == "1.0.0"
+    later.store.point("q", make, decides=1, progress=Silent())
+    assert later.versions()["numpy"] == f"1.0.0 and {here}"
+
+
+def test_the_command_says_whether_tflm_was_there(tmp_path):
+    asked = Setup("dogan", tmp_path, tmp_path, True, 3, False, None, Silent())
+    assert asked.command == "python scripts/reproduce_dogan.py --quick --seed 3"
+    with_tflm = dataclasses.replace(asked, tflm_root=tmp_path)
+    assert with_tflm.command == f"TFLM_ROOT=… {asked.command}"
+
+
 def test_plots_are_the_same_bytes_again():
-    plot = Plot("t", "x", "y", (Line("a", ((1.0, 2.0), (3.0, 4.0))),), level=(2.5, "goal"))
+    plot = Plot("t", "x", "y", (Line("a", ((1.0, 2.0), (3.0, 4.0)), "blue"),), level=(2.5, "goal"))
     assert draw([plot, plot]) == draw([plot, plot])
     assert "<svg" in draw([plot])
+
+
+def test_a_plot_shows_what_is_there_in_plain_numbers():
+    lines = (
+        Line("chain", ((60.0, 2e5), (90.0, 9e5)), "blue dashed"),
+        Line("nothing", (), "amber"),
+        Line("alone", ((70.0, 4e5),), "green", joined=False),
+    )
+    picture = draw([Plot("t", "x", "y", lines, True, True, chosen=((70.0, 4e5), "chosen"))])
+    ElementTree.fromstring(picture)
+    assert "nothing" not in picture
+    # One line for the chain and one for its entry in the legend; the point alone has none.
+    assert picture.count("<polyline") == 2
+    assert picture.count('<path class="green"') == 2
+    assert picture.count('class="ring"') == 2
+    texts = re.findall(r'<text class="tick (?:end|middle)"[^>]*>([^<]*)<', picture)
+    assert {"60", "80", "200 k", "500 k"} <= set(texts)
+    assert "×" not in picture
+
+
+@pytest.mark.parametrize("study", [deutel, dogan, younes], ids=lambda study: study.NAME)
+def test_published_pages_are_those_of_their_figures(study, tmp_path):
+    published = ROOT / "docs" / "results"
+    file = tmp_path / f"{study.NAME}.json"
+    file.write_bytes((published / file.name).read_bytes())
+    made = draw_page(file, study.page)
+    assert made.read_text() == (published / made.name).read_text()
+    pictures = sorted(tmp_path.glob("*.svg"))
+    assert [p.name for p in pictures] == sorted(
+        p.name for p in published.glob(f"{study.NAME}*.svg")
+    )
+    assert all(p.read_text() == (published / p.name).read_text() for p in pictures)
+
+
+def test_what_is_not_alike_gets_no_verdict():
+    """Huffman of clustered float32 is another technique than Huffman of int8."""
+    results = json.loads((ROOT / "docs/results/younes.json").read_text())
+    gains = {a["name"]: a["gain"] for a in younes._additions(results["corners"], 0.047)}
+    assert gains["int8 + huffman"] is gains["pruned + int8 + huffman"] is None
+    assert gains["pruned + huffman"] > 1
+    assert gains["int8 + lut"] < 1

@@ -9,13 +9,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bridge.bundle import Bundle
+from bridge.convert.judge import npz
+from bridge.errors import InputError, ProofError
 from bridge.progress import Silent
 from bridge.study import deutel, dogan, younes
-from bridge.study.setup import Setup
+from bridge.study.measure import convert_network, measure
+from bridge.study.networks import Trainer
+from bridge.study.setup import Setup, run
 from bridge.study.sparsify import Plan
 from bridge.study.subjects import LENET, quick
+from bridge.toolchain import version
+from tests.programs import without
 
 pytestmark = [pytest.mark.emulated, pytest.mark.slow]
 
@@ -88,6 +96,56 @@ def test_dogan(work):
     assert [v["met"] for v in found["verdicts"]][:1] == [whole >= dogan.GOALS["memory"]]
 
     same_again(work, page, lambda: dogan.study(asked, DIGITS, (0.1,)))
+    # The chosen program is not the planned one's zigzag: planned networks stand alone.
+    assert {p["planned"] for p in found["points"]} == {False, True}
+    assert found["whole"]["weights"] == 61470
+    picture = page.with_name("dogan.svg")
+    drawn = page.read_text(), picture.read_text()
+    page.unlink()
+    picture.unlink()
+    assert run(dogan, "", ["--redraw", "--quick", "--work", str(work.parent / "nothing"),
+                           "--pages", str(asked.pages)]) == 0  # fmt: skip
+    assert (page.read_text(), picture.read_text()) == drawn
+
+
+def test_an_engine_that_could_not_run_is_tried_again(work, tmp_path, monkeypatch):
+    asked = setup("dogan", work)
+    trainer = Trainer(DIGITS, asked)
+    shape = tuple(trainer.data.x.shape[1:])
+    made = convert_network(asked, DIGITS, trainer.float_network(), shape, "ptq")
+    with monkeypatch.context() as here:
+        here.setenv("PATH", without("qemu-system-arm", tmp_path / "bin"))
+        (row,) = measure(asked, made, ("c-compact",), "cortex-m3")
+    assert row["samples"] == 0
+    assert "qemu-system-arm is not installed" in row["note"]
+    (row,) = measure(asked, made, ("c-compact",), "cortex-m3")
+    assert row["bit_exact"]
+    assert version("qemu-system-arm") in row["tools"]
+
+
+def test_outputs_that_differ_stop_a_study(work):
+    """The interpreter's answers in a bundle are changed on disk: a proof must notice."""
+    asked = setup("dogan", work)
+    trainer = Trainer(DIGITS, asked)
+    shape = tuple(trainer.data.x.shape[1:])
+    made = convert_network(asked, DIGITS, trainer.float_network(), shape, "ptq")
+    bundle = Bundle.open(made.bundle)
+    whole = (bundle.path / "samples.npz").read_bytes()
+    with np.load(bundle.path / "samples.npz") as stored:
+        arrays = dict(stored)
+    arrays["expected"] = arrays["expected"] ^ 1
+    try:
+        bundle.add({"samples.npz": npz(arrays)})
+        with pytest.raises(ProofError, match="differs on cortex-m7"):
+            measure(asked, made, ("c-compact",), "cortex-m7")
+    finally:
+        bundle.add({"samples.npz": whole})
+
+
+def test_a_script_tells_a_mistake_and_its_status(tmp_path, capsys):
+    assert run(dogan, "", ["--redraw", "--pages", str(tmp_path)]) == InputError.exit_status
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path / 'dogan.json'} is not there\n  → run the study")
 
 
 def test_deutel(work):

@@ -95,7 +95,7 @@ def _distribution(requirement: str) -> Check:
 def _fits(requirement: str, found: str) -> bool:
     try:
         from packaging.requirements import Requirement
-    except ImportError:  # comes with matplotlib; without it that is what is said to be missing
+    except ImportError:  # then that is what is said to be missing
         return True
     return Requirement(requirement).specifier.contains(found, prereleases=True)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bridge.study.measure import Converted, convert_network, measure, row_of
+from bridge.study.measure import Converted, convert_network, measure, needed
 from bridge.study.networks import Pruned, Subject, Trainer
 from bridge.study.page import Line, Page, Plot, Results, write_page
 from bridge.study.setup import Setup
@@ -98,9 +98,7 @@ def _subject(
             rows = {}
             for core in cores:
                 # The trained and the calibrated file hold the same weights' places: one is run.
-                row = row_of(measure(setup, ways["qat"], ENGINES, core), "c-sparse")
-                if row is not None:
-                    rows[core] = row
+                rows[core] = needed(measure(setup, ways["qat"], ENGINES, core), "c-sparse")
             points.append(
                 {
                     "kind": kind,

@@ -14,7 +14,8 @@ import pytest
 
 from bridge.bundle import Bundle
 from bridge.convert.judge import npz
-from bridge.errors import InputError, ProofError
+from bridge.data import load
+from bridge.errors import DataError, InputError, ProofError
 from bridge.progress import Silent
 from bridge.study import deutel, dogan, younes
 from bridge.study.measure import convert_network, measure
@@ -205,6 +206,36 @@ def test_coded_float32_runs_in_tflm(work):
         assert coded["ram"] > plain["ram"]
     assert corners[False, False, "bitmask"]["flash"] == corners[False, False, "none"]["flash"]
     assert corners[True, False, "huffman"]["flash"] is None
+
+
+def test_a_quick_run_from_end_to_end(tmp_path):
+    """The script as a user calls it, with its own network and data; then drawn again."""
+    try:
+        load("mnist")
+    except DataError as missing:
+        pytest.skip(str(missing))
+    environ = {k: v for k, v in os.environ.items() if k != "TFLM_ROOT"}
+    command = [sys.executable, str(SCRIPTS / "reproduce_dogan.py"), "--quick", "--work",
+               str(tmp_path)]  # fmt: skip
+    page = tmp_path / "quick" / "pages" / "dogan.md"
+
+    def call(*more):
+        done = subprocess.run(
+            [*command, *more], capture_output=True, text=True, check=True, cwd=tmp_path, env=environ
+        )
+        assert done.stdout.strip() == str(page)
+
+    call()
+    found = results(page)
+    assert found["command"] == "python scripts/reproduce_dogan.py --quick"
+    assert {row["engine"] for row in found["baseline"] if row["samples"]} == {
+        "c-float", "c-dense", "c-sparse",
+    }  # fmt: skip
+    assert "`tflm` was not measured: TFLM_ROOT is not set." in page.read_text()
+    assert all(program["row"]["bit_exact"] for program in found["best"]["programs"].values())
+    text = page.read_text()
+    call("--redraw")
+    assert page.read_text() == text
 
 
 @pytest.mark.parametrize("name", ["dogan", "deutel", "younes"])

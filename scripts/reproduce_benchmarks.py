@@ -2,7 +2,7 @@
 """Every engine on networks of the zoo, on three cores: the tables behind docs/benchmarks.md.
 
     scripts/reproduce_benchmarks.py [--quick] [--seed N] [--work FOLDER] [--pages FOLDER]
-                                    [--measure-again]
+                                    [--measure-again] [--redraw]
 
 Stock TFLM, TFLM with our kernels, CMSIS-NN called directly and our plain C on the same int8 weights
 and inputs; whole networks at high sparsity; unpruned ones beside published boards. Set TFLM_ROOT
@@ -20,4 +20,4 @@ from bridge.study import benchmarks
 from bridge.study.setup import run
 
 if __name__ == "__main__":
-    sys.exit(run("benchmarks", str(__doc__), benchmarks.study, sys.argv[1:]))
+    sys.exit(run(benchmarks, str(__doc__), sys.argv[1:]))

@@ -2,7 +2,7 @@
 """Kernel against kernel on every core: the tables behind docs/kernels.md.
 
     scripts/reproduce_kernels.py [--quick] [--seed N] [--work FOLDER] [--pages FOLDER]
-                                 [--measure-again]
+                                 [--measure-again] [--redraw]
 
 Every weight format on layers of many shapes and sparsities beside dense CMSIS-NN: cycles,
 instructions, bytes, crossovers, the planner's error. Goes on where it was stopped. Writes
@@ -20,4 +20,4 @@ from bridge.study import kernels
 from bridge.study.setup import run
 
 if __name__ == "__main__":
-    sys.exit(run("kernels", str(__doc__), kernels.study, sys.argv[1:]))
+    sys.exit(run(kernels, str(__doc__), sys.argv[1:]))

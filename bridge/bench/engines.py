@@ -55,7 +55,7 @@ def run_bench(
         bundle: a finished bundle.
         engines: names out of :data:`ENGINES`; all of them where left out.
         cores: names out of ``bridge.cores.CORES``.
-        tflm_root: a built TFLM tree; ``TFLM_ROOT`` in the environment where left out.
+        tflm_root: a built TFLM tree; None: what needs one does not run.
         limit: run only the first so many samples.
         timeout: seconds that one emulated run may take.
         flash: bytes that weights and tables of ``c-sparse`` may take; it chooses formats for it.
@@ -74,8 +74,6 @@ def run_bench(
             raise InputError(f"unknown engine {name!r}", hint=f"one of: {', '.join(ENGINES)}")
     for name in cores:
         find_core(name)
-    if tflm_root is None and os.environ.get("TFLM_ROOT"):
-        tflm_root = Path(os.environ["TFLM_ROOT"])
     watch: Progress = progress or Silent()
     what = subject(bundle, limit=limit)
     limits = Limits(timeout, flash, ram)

@@ -15,10 +15,11 @@ from typing import Any
 
 from bridge.bundle import Bundle, digest
 from bridge.study.measure import Converted, measure, row_of
-from bridge.study.page import Page, write_page
+from bridge.study.page import Page, Results, write_page
 from bridge.study.published import BEST_M4, CLOSED, SAME_KERNELS, Published
 from bridge.study.setup import Setup
 
+NAME = "benchmarks"
 CORES = ("cortex-m4", "cortex-m7", "cortex-m55")
 ENGINES = (
     "tflm", "tflm-decode", "tflm-sparse", "c-dense", "c-sparse", "c-compact", "c-float",
@@ -96,24 +97,30 @@ def study(
         pruned, sparse, whole = pruned[:1], sparse[:1], whole[:1]
         cores, samples = cores[:1], FEW
     lab = [_lab(setup, network, cores, samples) for network in pruned]
-    high = [_high(setup, network, cores, samples) for network in sparse]
-    full = [_whole(setup, network, cores) for network in whole]
+    results = {
+        "samples": samples,
+        "cores": cores,
+        "pruned": lab,
+        "sparse": [_high(setup, network, cores, samples) for network in sparse],
+        "whole": [_whole(setup, network, cores) for network in whole],
+    }
+    return write_page(setup, results, page)
+
+
+def page(results: Results) -> Page:
+    """The page of results."""
+    lab, full, cores = results["pruned"], results["whole"], results["cores"]
     facts = {
         "networks": [_shown(network) for network in lab],
-        "estimated": ESTIMATED,
         "layers": [(n["name"], *_layers(n["rows"][cores[0]])) for n in lab[:2]],
-        "cores": cores,
-        "squares": {c: _squares(lab, c) for c in cores},
-        "high": high,
-        "full": full,
+        "squares": {core: _squares(lab, core) for core in cores},
+        "estimated": ESTIMATED,
         "same": [_beside(SAME_KERNELS, n) for n in full],
         "closed": [_beside(entry, n) for entry in CLOSED for n in full],
-        "samples": samples,
         "entry": SAME_KERNELS,
         "best_board": BEST_M4,
     }
-    results = {"pruned": lab, "sparse": high, "whole": full}
-    return write_page(setup, Page("benchmarks.md.j2", facts, results=results))
+    return Page("benchmarks.md.j2", facts)
 
 
 def _converted(setup: Setup, network: Network) -> tuple[Converted, dict[str, Any]]:

@@ -23,9 +23,10 @@ from bridge.bench.kernels import (
 )
 from bridge.compile.choose import DENSE, FORMATS
 from bridge.compile.cost import fit_error
-from bridge.study.page import Page, write_page
+from bridge.study.page import Page, Results, write_page
 from bridge.study.setup import Setup
 
+NAME = "kernels"
 CORES = ("cortex-m4", "cortex-m33", "cortex-m7", "cortex-m55", "cortex-m3", "cortex-m0")
 SHOWN = (0.9, 0.95)
 
@@ -40,24 +41,29 @@ def study(
     if setup.quick:
         shapes, sparsities, cores = shapes[:1], (0.0, *SHOWN), cores[:1]
     rows = {core: _rows(setup, core, shapes, sparsities) for core in cores}
-    all_rows = [row for found in rows.values() for row in found]
+    return write_page(setup, {"cores": cores, "rows": rows}, page)
+
+
+def page(results: Results) -> Page:
+    """The page of results."""
+    cores = results["cores"]
+    rows = {core: [KernelRow(**row) for row in results["rows"][core]] for core in cores}
+    every = [row for found in rows.values() for row in found]
     facts = {
-        "cores": cores,
-        "baseline": all_rows[0].baseline,
+        "baseline": every[0].baseline,
         "tables": {core: _table(found) for core, found in rows.items()},
         "shown": SHOWN,
-        "crossings": _crossings(all_rows, cores),
-        "errors": _errors(all_rows, cores),
+        "crossings": _crossings(every, cores),
+        "errors": _errors(every, cores),
     }
-    results = {core: [asdict(row) for row in found] for core, found in rows.items()}
-    return write_page(setup, Page("kernels.md.j2", facts, results={"rows": results}))
+    return Page("kernels.md.j2", facts)
 
 
 def _rows(
     setup: Setup, core: str, shapes: Sequence[LayerShape], sparsities: Sequence[float]
-) -> list[KernelRow]:
+) -> list[dict[str, Any]]:
     """One point a layer, so that a stopped run goes on where it was."""
-    found = []
+    found: list[dict[str, Any]] = []
     for shape in shapes:
 
         def make(shape: LayerShape = shape) -> dict[str, Any]:
@@ -71,7 +77,7 @@ def _rows(
             progress=setup.progress,
             again=setup.measure_again,
         )
-        found += [KernelRow(**row) for row in point["rows"]]
+        found += point["rows"]
     return found
 
 

@@ -170,7 +170,7 @@ def _measured(
     tflm = setup.tflm_root if engine in (*NEED_TFLM, "c-dense") else None
     try:
         row = setup.store.point(
-            f"measure-{converted.key}-{core}-{engine}",
+            f"measure-{converted.key}-{core}-{engine}{'-in-tflm' if tflm else ''}",
             make,
             decides=(engine, dict(converted.facts), samples, tflm and tflm_version(tflm)),
             progress=setup.progress,

@@ -8,7 +8,7 @@ is never chosen that is slower than dense at equal budget.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.compile.connected import (
@@ -77,10 +77,12 @@ class Budget:
     Attributes:
         scratch: bytes of scratch that one layer should stay within.
         price: cycles that one byte of flash is worth.
+        without: C functions that the network does without.
     """
 
     scratch: int = COMFORTABLE_SCRATCH
     price: float = 0.0
+    without: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def choose(layer: Weighted, budget: Budget | None = None) -> tuple[str, Stored, 
         Its name, the stored layer, and the reason in words.
     """
     budget = budget or Budget()
-    found = candidates(layer, budget.scratch)
+    every = candidates(layer, budget.scratch)
+    found = [c for c in every if c.stored.function not in budget.without]
     best = best_of(found, budget.price)
     plain = best_of([c for c in found if c.format in DENSE], budget.price)
     if best is plain:
@@ -150,4 +153,7 @@ def choose(layer: Weighted, budget: Budget | None = None) -> tuple[str, Stored, 
             f"{plain.cycles / best.cycles:.1f}x faster than {plain.format}, "
             f"{best.bytes} B instead of {plain.bytes} B"
         )
+    fastest = best_of(every, budget.price)
+    if fastest.stored.function in budget.without:
+        reason += f"; {fastest.format} alone would save less than its kernel costs"
     return best.format, best.stored, reason

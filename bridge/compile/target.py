@@ -22,6 +22,7 @@ class Target:
         scratch: bytes that a layer's kernel should stay within, by the operator's index; without
             an entry what is comfortable.
         price: cycles that a byte of flash is worth.
+        without: C functions that ``c-sparse`` does without, to save their code.
         cmsis: the functions of CMSIS-NN that ``c-dense`` can call.
     """
 
@@ -29,6 +30,7 @@ class Target:
     core: str
     scratch: Mapping[int, int] = field(default_factory=dict)
     price: float = 0.0
+    without: Collection[str] = ()
     cmsis: Collection[str] = BASIC
 
 

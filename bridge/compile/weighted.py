@@ -187,7 +187,7 @@ def _store(layer: Weighted, operator: Operator, target: Target) -> tuple[str, St
     if target.engine == "c-compact":
         return _smallest(layer)
     scratch = target.scratch.get(operator.index, COMFORTABLE_SCRATCH)
-    return choose(layer, Budget(scratch=scratch, price=target.price))
+    return choose(layer, Budget(scratch, target.price, target.without))
 
 
 def _prove(operator: Operator, layer: Weighted, form: str, stored: Stored) -> None:

@@ -42,9 +42,9 @@ def export(network: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
                 program = _export_module(network, examples)
         except Exception as error:
             raise ModelError(
-                f"PyTorch can't export the network: {_reason(error)}",
-                hint="its forward must work on any batch size, without Python branches on "
-                "tensor values",
+                f"PyTorch can't export the network for inputs {_show(shapes)}: {_reason(error)}",
+                hint="check --layout and --input-shape; its forward must work on any batch size, "
+                "without Python branches on tensor values",
             ) from error
         if program is None:
             raise ModelError(
@@ -78,7 +78,7 @@ def _export_module(network: Any, examples: tuple[Any, ...]) -> Any:
             single = tuple(e[:1] for e in examples)
             return torch.onnx.export(network, single, dynamo=True, verbose=False)
         except Exception:
-            raise first from None
+            raise first from first.__cause__
 
 
 def batch_is_free(onnx_model: Any) -> bool:
@@ -139,6 +139,10 @@ def _free_batch(network: Any, batch: Any, count: int) -> tuple[Any, ...]:
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL and position < count:
             return (*free[:position], tuple(free[position:]))
     return tuple(free)
+
+
+def _show(shapes: Sequence[Sequence[int]]) -> str:
+    return " and ".join("×".join(map(str, shape)) for shape in shapes)
 
 
 def _reason(error: BaseException) -> str:

@@ -132,6 +132,11 @@ def prepare(
     if data is not None:
         task = train.task_of(lifted, data, options.network_layout, options.max_train)
         calibration = [a[:CALIBRATION] for a in task.inputs]
+        if data.task != "none" and task.metric == train.TEACHER:
+            ladder.note(
+                f"the {data.task} targets of {data.name} don't fit the network's outputs: it is "
+                "trained and judged against its own float outputs instead"
+            )
     else:
         ladder.note("without --data the int8 ranges come from random inputs: for a trial only")
     onnx = onnx_model.SerializeToString()

@@ -290,7 +290,7 @@ def shapes_of(source: Source, data: Dataset | None, options: ConvertOptions) -> 
     if not shapes:
         raise DataError(
             f"nothing says what {source.name} takes as input",
-            hint="give --data, or --input-shape (without the batch), for example 3,96,96",
+            hint="give --data, or --input-shape (without the batch), for example 3x96x96",
         )
     return shapes
 

@@ -64,6 +64,10 @@ def network_arrays(arrays: Sequence[Array], layout: str) -> list[Array]:
     return [np.ascontiguousarray(np.moveaxis(a, -1, 1)) if a.ndim > 2 else a for a in arrays]
 
 
+TEACHER = "mean squared error to the float network"
+"""The metric where no targets are given, or none that fit."""
+
+
 def task_of(lifted: Lifted, data: Dataset, layout: str, limit: int | None) -> Task:
     """What to train a lifted network for: the labels, else its own float outputs."""
     tf, keras = tensorflow()
@@ -74,7 +78,7 @@ def task_of(lifted: Lifted, data: Dataset, layout: str, limit: int | None) -> Ta
     values = list(lifted.outputs.values())
     mse = keras.losses.MeanSquaredError
     classes = values[0].index.size
-    if data.task == "classification" and len(values) == 1 and int(data.y_train.max()) < classes:
+    if data.task == "classification" and len(values) == 1 and _labels(data) <= {*range(classes)}:
         loss = keras.losses.SparseCategoricalCrossentropy(
             from_logits=not _ends_in_softmax(lifted.model)
         )
@@ -92,8 +96,11 @@ def task_of(lifted: Lifted, data: Dataset, layout: str, limit: int | None) -> Ta
             name = "mean squared error"
             return Task(name, train, targets[:1], test, targets[1:], [mse()], lifted)
     teacher = [_batched(lifted.model, x) for x in (train, test)]
-    name = "mean squared error to the float network"
-    return Task(name, train, teacher[0], test, teacher[1], [mse() for _ in values], lifted)
+    return Task(TEACHER, train, teacher[0], test, teacher[1], [mse() for _ in values], lifted)
+
+
+def _labels(data: Dataset) -> set[int]:
+    return {int(label) for label in np.unique(np.concatenate([data.y_train, data.y_test]))}
 
 
 def _ends_in_softmax(model: Any) -> bool:

@@ -17,7 +17,9 @@ from bridge.bundle import BundleWriter
 from bridge.convert import ConvertOptions, convert
 from bridge.convert.export import export
 from bridge.convert.lift.lower import lift
+from bridge.convert.run import Ladder, load_source, prepare
 from bridge.convert.source import load_weights, open_source, shapes_of
+from bridge.convert.train import TEACHER
 from bridge.errors import BridgeError, DataError, InputError, ModelError, UnsupportedOperator
 from bridge.progress import Silent
 
@@ -226,6 +228,34 @@ class Branching(nn.Module):
 def test_network_that_pytorch_cannot_export() -> None:
     with pytest.raises(ModelError, match="can't export"):
         export(Branching().eval(), [(3,)])
+
+
+def test_wrong_shapes_are_told_with_the_layer_that_refused_them() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval()
+    with pytest.raises(ModelError, match=r"inputs 8×3×9: .*to have 3 channels.*8") as caught:
+        export(network, [(8, 3, 9)])
+    assert "--layout" in caught.value.hint
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 5], [-1, 0, 1, 2]])
+def test_labels_that_are_no_classes_of_the_network_are_told(
+    tmp_path: Path, labels: list[int]
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np, torch\n"
+        "net = torch.nn.Linear(6, 3)\n"
+        "x = np.random.default_rng(0).normal(size=(40, 6)).astype('f4')\n"
+        f"y = np.tile({labels}, 10)\n"
+        "def load(): return x, y, x, y\n"
+    )
+    options = ConvertOptions(f"{file}:net", data=f"{file}:load", onnx2tf=False)
+    source, dataset = load_source(options)
+    words = Ladder(Silent(), [], [])
+    ready = prepare(source, dataset, options, words)
+    assert ready.task is not None
+    assert ready.task.metric == TEACHER
+    assert any("load don't fit the network's outputs" in note for note in words.notes)
 
 
 def test_nothing_is_written_on_failure(tmp_path: Path) -> None:

@@ -142,6 +142,9 @@ def load_weights(network: Any, path: Path, *, allow_pickle: bool = False) -> Any
 
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}", hint="check --weights")
+    with path.open("rb") as stream:
+        if stream.read(1) not in (b"P", b"\x80"):  # a zip archive, or a bare pickle
+            raise InputError(f"{path} is no PyTorch checkpoint", hint="save it with torch.save")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bridge.errors import InputError, ModelError
+from bridge.errors import BridgeError, InputError, ModelError
 from bridge.graph.model import Array, Graph, Operator, Quantization, Tensor
 from bridge.graph.rewrite import schema
 
@@ -75,12 +75,26 @@ def read_tflite(source: Path | bytes, *, name: str = "") -> Graph:
         raise InputError(f"{label} is not a TFLite flatbuffer", hint="give a .tflite file")
     try:
         model = schema().ModelT.InitFromPackedBuf(data, 0)
-    except Exception as error:
+        return _sound(_graph(model, name or "model", label))
+    except BridgeError:
+        raise
+    except Exception as error:  # offsets, indices and enums of a damaged file lead anywhere
         raise InputError(
-            f"{label} is a damaged TFLite flatbuffer ({type(error).__name__})",
+            f"{label} is a damaged TFLite flatbuffer ({type(error).__name__}: {error})",
             hint="write the file again; it may have been cut short",
         ) from None
-    return _graph(model, name or "model", label)
+
+
+def _sound(graph: Graph) -> Graph:
+    """The graph, once all that it refers to is there: the interpreter would crash on less."""
+    known = range(len(graph.tensors))
+    ends = {*graph.inputs, *graph.outputs}
+    inner = {i for op in graph.operators for i in (*op.inputs, *op.outputs) if i != -1}
+    lost = sorted(index for index in ends | inner if index not in known)
+    if lost or not graph.inputs or not graph.outputs:
+        what = f"tensor {lost[0]} is missing" if lost else "no inputs or no outputs"
+        raise ValueError(what)
+    return graph
 
 
 def _graph(model: Any, name: str, label: str) -> Graph:

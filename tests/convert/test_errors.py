@@ -100,7 +100,7 @@ def test_wrong_checkpoints(net: Path, tmp_path: Path) -> None:
         load_weights(network, tmp_path / "gone.pt")
     garbage = tmp_path / "garbage.pt"
     garbage.write_bytes(b"not a checkpoint at all")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"garbage\.pt is no PyTorch checkpoint"):
         load_weights(network, garbage)
     other = tmp_path / "other.pt"
     torch.save(nn.Linear(6, 4).state_dict(), other)

@@ -52,6 +52,26 @@ def test_a_cut_file_is_refused(model, share):
         read_tflite(model[: int(len(model) * share)])
 
 
+def test_a_damaged_file_is_refused_or_sound(model):
+    """Bytes changed at random: an error of ours, or a graph whose tensors are all there."""
+    draw = np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        content = np.frombuffer(model, np.uint8).copy()
+        places = draw.integers(8, len(content), 40)
+        content[places] = draw.integers(0, 256, len(places))
+        try:
+            graph = read_tflite(content.tobytes())
+        except (InputError, ModelError):
+            refused += 1
+            continue
+        assert graph.inputs
+        assert graph.outputs
+        for operator in graph.operators:
+            assert all(-1 <= i < len(graph.tensors) for i in (*operator.inputs, *operator.outputs))
+    assert refused > 20
+
+
 def test_dynamic_shapes_are_refused():
     import tensorflow as tf
     import tf_keras

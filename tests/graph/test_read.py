@@ -56,9 +56,9 @@ def test_a_damaged_file_is_refused_or_sound(model):
     """Bytes changed at random: an error of ours, or a graph whose tensors are all there."""
     draw = np.random.default_rng(0)
     refused = 0
-    for _ in range(150):
+    for _ in range(400):
         content = np.frombuffer(model, np.uint8).copy()
-        places = draw.integers(8, len(content), 40)
+        places = draw.integers(8, len(content), 12)
         content[places] = draw.integers(0, 256, len(places))
         try:
             graph = read_tflite(content.tobytes())
@@ -69,7 +69,7 @@ def test_a_damaged_file_is_refused_or_sound(model):
         assert graph.outputs
         for operator in graph.operators:
             assert all(-1 <= i < len(graph.tensors) for i in (*operator.inputs, *operator.outputs))
-    assert refused > 20
+    assert refused > 10
 
 
 def test_dynamic_shapes_are_refused():

@@ -29,7 +29,7 @@ from bridge.cores import core as find_core
 from bridge.errors import BridgeError, InputError, ProofError
 from bridge.progress import Progress, Silent
 
-__all__ = ["ENGINES", "Samples", "Subject", "prove", "run_bench", "subject"]
+__all__ = ["ENGINES", "Samples", "Subject", "check", "prove", "run_bench", "subject"]
 
 ENGINES = (
     "tflm-host", "c-float", "c-dense", "c-sparse", "c-compact",
@@ -64,7 +64,7 @@ def run_bench(
 
     Returns:
         One row an engine and core. An engine that fails costs only its row, which says why;
-        :func:`prove` makes an error of rows whose outputs are wrong.
+        :func:`check` makes an error of outputs that are wrong, and of rows none of which ran.
 
     Raises:
         InputError: an unknown engine or core.
@@ -102,16 +102,25 @@ _DEFECT = "a defect of tflm-bridge; TFLM_BRIDGE_DEBUG=1 shows where it happened"
 
 
 def prove(rows: Sequence[Row]) -> None:
+    """Hold every output of a bench to be right.
+
+    Raises:
+        ProofError: an engine's outputs differ; names it and where they first do.
+    """
+    wrong = [row for row in rows if row.bit_exact is False]
+    if wrong:
+        told = "; ".join(f"{row.engine} on {row.core}: {row.note}" for row in wrong)
+        raise ProofError("engines = TFLM on the host", told)
+
+
+def check(rows: Sequence[Row]) -> None:
     """Hold a bench to what it is for: something ran, and every output is right.
 
     Raises:
         ProofError: an engine's outputs differ; names it and where they first do.
         BridgeError: no engine ran.
     """
-    wrong = [row for row in rows if row.bit_exact is False]
-    if wrong:
-        told = "; ".join(f"{row.engine} on {row.core}: {row.note}" for row in wrong)
-        raise ProofError("engines = TFLM on the host", told)
+    prove(rows)
     if not any(row.ran for row in rows):
         told = "".join(f"\n    {row.engine} on {row.core}: {row.note}" for row in rows)
         raise BridgeError(f"no engine ran:{told}", hint="tflm-bridge doctor shows what is missing")

@@ -45,7 +45,7 @@ def bench(
     html: Annotated[Optional[Path], typer.Option(help="Write the report as one HTML file.")] = None,
 ) -> None:
     """Run every engine on every core over the bundle's samples; print how they compare."""
-    from bridge.bench.engines import prove, run_bench
+    from bridge.bench.engines import check, run_bench
     from bridge.bench.table import show
     from bridge.bundle import Bundle, write_atomic
     from bridge.console import Terminal
@@ -70,4 +70,4 @@ def bench(
     if html is not None:
         write_atomic(html, (opened.path / "report.html").read_bytes())
     typer.echo(f"\nreport: {opened.path / 'report.html'}")
-    prove(rows)
+    check(rows)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bridge.bench import measure
 from bridge.bench.boards import BOARDS, estimates
-from bridge.bench.engines import prove, run_bench
+from bridge.bench.engines import check, prove, run_bench
 from bridge.bench.row import Row
 from bridge.bench.subject import prove_close
 from bridge.bench.table import comparison, show
@@ -316,11 +316,11 @@ def test_a_defect_costs_only_its_row_and_says_that_it_is_one(bundle, monkeypatch
     assert "unexpected KeyError: 'nobody thought of this'" in host.note
     assert "a defect of tflm-bridge" in host.note
     assert sparse.bit_exact
-    prove([host, sparse])
+    check([host, sparse])
     with pytest.raises(
         BridgeError, match=r"no engine ran:\s+tflm-host on host: unexpected KeyError"
     ):
-        prove([host])
+        check([host])
     monkeypatch.setenv("TFLM_BRIDGE_DEBUG", "1")
     with pytest.raises(KeyError):
         run_bench(bundle, engines=("tflm-host",), limit=2)

@@ -218,22 +218,39 @@ def test_planes_that_lie_too_far_apart_for_the_vector_kernel_are_refused() -> No
 
 
 @pytest.mark.parametrize(
-    "change", [{"group": 0}, {"segment": 0}, {"segment": 15}, {"band": 0}, {"band": 100}]
+    ("name", "change"),
+    [
+        ("depthwise-dual", {"group": 0}),
+        ("depthwise-dual", {"segment": 0}),
+        ("depthwise-dual", {"segment": 15}),
+        ("depthwise-dual", {"band": 100}),
+        ("depthwise-vector", {"group": 7}),
+        ("dual", {"segment": 3}),
+        ("dual", {"band": 0}),
+        ("dual-dense", {"band": 6}),
+        ("dual-dense", {"segment": 1}),
+        ("planar-vector", {"lanes": 1}),
+        ("planar-vector", {"lanes": 0}),
+    ],
 )
-def test_walks_that_do_not_fit_are_refused(change: dict[str, int]) -> None:
+def test_a_walk_that_does_not_fit_is_refused_before_anything_is_written(
+    name: str, change: dict[str, int]
+) -> None:
     rng = np.random.default_rng(18)
-    layer = random_layer(rng, (9, 9, 6), 6, kind="DEPTHWISE_CONV_2D", density=1.0)
-    stored = FORMATS["depthwise-dual"](layer, 12 * 1024)
+    kind = "DEPTHWISE_CONV_2D" if name.startswith("depthwise") else "CONV_2D"
+    layer = random_layer(rng, (9, 9, 6), 6, kind=kind, density=1.0, largest=20)
+    stored = FORMATS[name](layer, 12 * 1024)
     assert stored is not None
-    other = replace(stored, parameters={**stored.parameters, **change}, scratch=1 << 20)
-    assert status_of(Case(layer, "depthwise-dual", other)) == 1
+    other = replace(stored, parameters={**stored.parameters, **change}, scratch=4)
+    assert status_of(Case(layer, name, other)) == 1
 
 
 def status_of(case: Case) -> int:
     """What the kernel answers, under the sanitizers."""
     x = np.zeros(case.input_bytes, np.int8)
     program = kernel_program([case], tolerant=True)
-    given = run_on_host(program, np.frombuffer(kernel_input([case], 0, x), np.int8)[None])
+    inputs = np.frombuffer(kernel_input([case], 0, x), np.int8)[None]
+    given = run_on_host(program, inputs, sanitize=True)
     return int(given[0, 0])
 
 

@@ -165,9 +165,9 @@ static snn_status check(const snn_stream_sums *weights, int32_t input_size, int3
 #endif
 
 SNN_SMALL snn_status snn_fully_connected_4x1_s8(const int8_t *input, int32_t input_size,
-                                                 const snn_stream_sums *weights,
-                                                 const snn_quant *quant, int8_t *output,
-                                                 int32_t output_size, void *scratch)
+                                                const snn_stream_sums *weights,
+                                                const snn_quant *quant, int8_t *output,
+                                                int32_t output_size, void *scratch)
 {
 #ifdef SNN_CHECKED
     if (check(weights, input_size, output_size) != SNN_OK) {

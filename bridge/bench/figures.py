@@ -5,20 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.bench.charts import (
-    Bar,
-    Dot,
-    Line,
-    Segment,
-    bar_chart,
-    first_name,
-    linear_axis,
-    log_axis,
-    percent,
-    plot,
-    short,
-)
+from bridge.bench.charts import Bar, Segment, bar_chart, first_name, percent, short
 from bridge.bench.layers import Crossover, LayerLine
+from bridge.bench.plots import Dot, Line, linear_axis, log_axis, plot
 from bridge.bench.row import Row
 
 _FLASH = {

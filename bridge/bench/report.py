@@ -198,7 +198,7 @@ def _study(study: Mapping[str, Any] | None) -> dict[str, Any]:
         return {"study": None}
     by_number = {m["number"]: m for m in study["measured"]}
     chosen = by_number.get(study.get("chosen", study["recommended"]))
-    nearest = by_number.get(study["nearest"])
+    nearest = by_number.get(study.get("nearest"))
 
     def words(point: Mapping[str, Any] | None) -> str:
         return "" if point is None else figures.point_title(point, study["metric"])

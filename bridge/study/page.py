@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bridge.bench import charts
+from bridge.bench import plots
 from bridge.bundle import write_atomic
 from bridge.study.setup import Setup
 from bridge.text import environment
@@ -105,8 +105,8 @@ def draw_page(file: Path, page: Callable[[Results], Page]) -> Path:
         "ratio": lambda v: "—" if v is None else f"÷ {v:.2f}",
     }
     text = templates.get_template(made.template).render(results | dict(made.facts))
-    for name, plots in made.plots.items():
-        write_atomic(file.with_name(f"{name}.svg"), draw(plots))
+    for name, several in made.plots.items():
+        write_atomic(file.with_name(f"{name}.svg"), draw(several))
     target = file.with_suffix(".md")
     write_atomic(target, text)
     return target
@@ -116,9 +116,9 @@ def _percent(value: float, digits: int = 2) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
-def draw(plots: Sequence[Plot]) -> str:
+def draw(several: Sequence[Plot]) -> str:
     """The plots, two in a row, as one SVG."""
-    return charts.sheet([_draw(plot) for plot in plots])
+    return plots.sheet([_draw(plot) for plot in several])
 
 
 def _draw(plot: Plot) -> str:
@@ -126,19 +126,19 @@ def _draw(plot: Plot) -> str:
     across = [x for line in shown for x, _ in line.points]
     up = [y for line in shown for _, y in line.points]
     up += [] if plot.level is None else [plot.level[0]]
-    x = (charts.log_axis if plot.log_x else charts.linear_axis)(plot.x, across)
-    y = (charts.log_axis if plot.log_y else charts.linear_axis)(plot.y, up)
-    lines = [charts.Line(line.points, line.style) for line in shown if line.joined]
-    legend = [charts.Key(s.name, s.style, "line" if s.joined else "diamond") for s in shown]
+    x = (plots.log_axis if plot.log_x else plots.linear_axis)(plot.x, across)
+    y = (plots.log_axis if plot.log_y else plots.linear_axis)(plot.y, up)
+    lines = [plots.Line(line.points, line.style) for line in shown if line.joined]
+    legend = [plots.Key(s.name, s.style, "line" if s.joined else "diamond") for s in shown]
     if plot.level is not None:
-        lines.append(charts.Line(((x.low, plot.level[0]), (x.high, plot.level[0])), "even"))
-        legend.append(charts.Key(plot.level[1], "even"))
+        lines.append(plots.Line(((x.low, plot.level[0]), (x.high, plot.level[0])), "even"))
+        legend.append(plots.Key(plot.level[1], "even"))
     dots = [
-        charts.Dot(*point, line.style.split()[0], "dot" if line.joined else "diamond")
+        plots.Dot(*point, line.style.split()[0], "dot" if line.joined else "diamond")
         for line in shown
         for point in line.points
     ]
     if plot.chosen is not None:
-        dots.append(charts.Dot(*plot.chosen[0], "", "ring"))
-        legend.append(charts.Key(plot.chosen[1], shape="ring"))
-    return charts.plot(plot.title, x, y, dots=dots, lines=lines, legend=legend)
+        dots.append(plots.Dot(*plot.chosen[0], "", "ring"))
+        legend.append(plots.Key(plot.chosen[1], shape="ring"))
+    return plots.plot(plot.title, x, y, dots=dots, lines=lines, legend=legend)

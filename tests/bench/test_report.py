@@ -9,10 +9,11 @@ from importlib.resources import files
 
 import pytest
 
-from bridge.bench.charts import WIDTH, linear_axis, log_axis, short, tick
+from bridge.bench.charts import WIDTH, short, tick
 from bridge.bench.engines import ENGINES, run_bench
 from bridge.bench.figures import pareto_codings
 from bridge.bench.layers import crossovers, layer_lines
+from bridge.bench.plots import linear_axis, log_axis
 from bridge.bench.report import render, render_study, write_report
 from bridge.bench.row import Row
 from bridge.bundle import Bundle

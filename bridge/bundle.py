@@ -27,20 +27,37 @@ FORMAT = 1
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file beside its place, then rename, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file beside its place, then rename, so that a reader never sees half of it.
+
+    Raises:
+        BundleError: the folder can't be made or written, or the disk is full.
+    """
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the system refuses is the user's to change: a place, its rights, its space."""
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        raise BundleError(
+            f"can't write {path}: {error.strerror}",
+            hint="name another place, or see to the folder's permissions and free space",
+        ) from error
 
 
 def digest(content: bytes) -> str:
@@ -216,7 +233,8 @@ class BundleWriter:
             self.manifest = earlier
         else:
             shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir(parents=True, exist_ok=True)
+        with _writing(self.work):
+            self.work.mkdir(parents=True, exist_ok=True)
 
     @property
     def work(self) -> Path:

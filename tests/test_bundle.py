@@ -168,3 +168,17 @@ def test_the_network_of_a_bundle(tmp_path):
     with pytest.raises(BundleError, match="holds no model_int8") as caught:
         bundle.model()
     assert str(bundle.path) in caught.value.hint
+
+
+def test_a_place_that_cannot_be_written_is_the_users_to_change(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("where a folder should be")
+    for write in (
+        lambda: write_atomic(blocked / "a.txt", "text"),
+        lambda: BundleWriter(blocked / "out", "key"),
+    ):
+        with pytest.raises(
+            BundleError, match=r"can't write .*(File exists|Not a directory)"
+        ) as caught:
+            write()
+        assert "permissions" in caught.value.hint

@@ -89,9 +89,9 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         shares = {"--sparsity": self.target, **self.layer_sparsity}
         for name, share in shares.items():
-            if not 0.0 <= share <= 0.99:
+            if not isinstance(share, (int, float)) or not 0.0 <= share <= 0.99:
                 raise InputError(
-                    f"the sparsity of {name} is {share}, not within 0 … 0.99",
+                    f"the sparsity of {name} is {share!r}, not within 0 … 0.99",
                     hint="0.9 keeps one weight in ten",
                 )
         for name, value, known in (

@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge import zoo
 from bridge.convert.options import ConvertOptions
+from bridge.convert.quiet import quiet
 from bridge.data import USER, Dataset, attribute_of
 from bridge.errors import DataError, InputError, ModelError
 
@@ -256,7 +257,8 @@ def _pt2(path: Path) -> Source:
 
     _bytes(path)
     try:
-        program = torch.export.load(path)
+        with quiet():  # torch logs a whole traceback of a file that it can't read
+            program = torch.export.load(path)
     except Exception as error:
         first = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
         raise InputError(

@@ -88,6 +88,20 @@ def test_files_that_hold_their_own_weights(tmp_path: Path, suffix: str) -> None:
     fails(InputError, "no constructor arguments", ConvertOptions(name, args={"classes": 3}))
 
 
+@pytest.mark.parametrize(
+    ("suffix", "words"),
+    [("onnx", "no valid ONNX model"), ("pt2", "no exported program")],
+)
+def test_garbage_in_place_of_a_network(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, words: str
+) -> None:
+    file = tmp_path / f"net.{suffix}"
+    file.write_bytes(b"not a network at all")
+    fails(InputError, words, ConvertOptions(str(file)))
+    told = capfd.readouterr()
+    assert "Traceback" not in told.out + told.err
+
+
 def test_broken_python_file(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text("import nothing_of_that_name\n")
@@ -164,6 +178,7 @@ def test_unusable_data(net: Path, name: str) -> None:
         {"pattern": "2:4", "sparsity": 0.9},
         {"pattern": "2:4", "sparsity": 0.8},
         {"sparsity": -0.1},
+        {"layer_sparsity": {"fc1": "much"}},
         {"pattern": "3:4"},
         {"quantize": "int4"},
         {"layout": "NCHW"},

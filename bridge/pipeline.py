@@ -45,8 +45,10 @@ def convert(options: ConvertOptions, out: Path, *, progress: Progress | None = N
     writer = BundleWriter(out, _key(options))
     try:
         return _convert(options, writer, watch)
-    except BaseException:  # an interrupt as well
+    except BaseException as error:
         writer.abandon()
+        if isinstance(error, KeyboardInterrupt) and writer.work.exists():
+            watch.note(f"interrupted; the same command goes on from what {writer.work} keeps")
         raise
 
 

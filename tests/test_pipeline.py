@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from bridge.convert.options import ConvertOptions
 from bridge.errors import InputError, ProofError, UnsupportedOperator
 from bridge.graph import read_tflite
 from bridge.pipeline import convert, model_name
+from bridge.progress import Silent
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +155,34 @@ def test_the_bundle_is_complete_and_checked(lenet):
     assert any(name.startswith("firmware/sparse/") for name in names)
     assert lenet.manifest["versions"]["tensorflow"]
     assert Bundle.open(lenet.path).manifest["seed"] == 0
+
+
+class Impatient(Silent):
+    """Interrupts, as Ctrl-C does, when a stage starts."""
+
+    def __init__(self, stage):
+        self.awaited, self.notes = stage, []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    @contextmanager
+    def stage(self, title):
+        if title.startswith(self.awaited):
+            raise KeyboardInterrupt
+        yield
+
+
+def test_an_interrupted_conversion_says_that_it_goes_on(folder, tmp_path):
+    early, late = Impatient("lift"), Impatient("quantize")
+    for progress in (early, late):
+        with pytest.raises(KeyboardInterrupt):
+            convert(options(folder, onnx2tf=False), tmp_path / "out", progress=progress)
+    assert not any("interrupted" in note for note in early.notes), "nothing was finished yet"
+    assert str(tmp_path / "out.partial") in late.notes[-1]
+    again = Impatient("nothing")
+    convert(options(folder, onnx2tf=False), tmp_path / "out", progress=again)
+    assert "pruning was finished before: taken up" in again.notes
 
 
 def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):

@@ -150,10 +150,12 @@ def _check(
     status = result.returncode
     if status == 0:
         return
-    ending = _ENDINGS.get(status)
-    if ending is None or not lines:  # QEMU's own end, for example a lockup: it says so first
-        raise EmulationError(f"{core} ended with status {status}: {result.stderr.strip()[:300]}")
-    hint = ""
+    ending, hint = _ENDINGS.get(status, ""), ""
+    if not ending or not lines.keys() & {"error", "invoke_status", "stack_bytes"}:
+        # A firmware of somebody else, or QEMU's own end, for example a lockup: it says so first.
+        told = ", ".join(f"{key}={value}" for key, value in lines.items())
+        said = (result.stderr.strip() or told)[:300]
+        raise EmulationError(f"{core} ended with status {status}: {said}")
     if "stack_bytes" in lines:
         ending += f": one inference takes more than {int(lines['stack_bytes']):,} bytes"
         hint = "a kernel keeps too much on the stack; STACK_BYTES in tflm_project/boards sets it"

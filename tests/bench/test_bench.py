@@ -100,6 +100,8 @@ def test_inside_tflm_sparsity_gains_what_it_gains_outside(bundle):
     assert sparse.instructions < stock.instructions
     assert any(layer.kernel.startswith("snn_") for layer in sparse.layer_instructions)
     for row in (stock, decode, sparse):
+        assert row.ram_scratch is None, "it lies in the arena"
+        assert row.ram_total == row.ram_arena + row.ram_stack + row.ram_static
         counted = sum(layer.instructions for layer in row.layer_instructions)
         assert 0.98 * row.instructions < counted < 1.01 * row.instructions
 

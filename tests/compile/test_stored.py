@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bridge.bench.kernel_layers import CONV, DEPTHWISE, LayerShape, bench_layer
+from bridge.bench.kernel_layers import CONNECTED, CONV, DEPTHWISE, LayerShape, bench_layer
 from bridge.compile import compile_graph, weighted
 from bridge.compile.choose import FORMATS, candidates, choose
 from bridge.compile.direct import direct
@@ -112,3 +112,35 @@ def test_a_walk_that_the_kernel_cannot_take_does_not_hide_those_that_it_can(
     name = "depthwise-vector" if shape.kind == DEPTHWISE else "planar-vector"
     assert choose(layer)[0] == name
     assert name in {candidate.format for candidate in candidates(layer)}
+
+
+@pytest.mark.parametrize(
+    ("name", "work"),
+    [
+        ("dual", "exact channels"),
+        ("dual-dense", "exact channels"),
+        ("pointwise", "exact groups"),
+        ("planar-vector", "signed channels"),
+    ],
+)
+def test_whether_outputs_stay_above_the_zero_point_is_said_by_the_activation(
+    name: str, work: str
+) -> None:
+    """As in the kernels, whatever the zero point is."""
+    shape = LayerShape("layer", CONV, (8, 8, 12), 8, (1, 1) if name == "pointwise" else (3, 3))
+    layer = bench_layer(shape, 0.5, "cortex-m55")
+    found = {}
+    for zero_point, least in ((-128, -128), (5, 5), (5, -128)):
+        other = replace(layer, output_zero_point=zero_point, activation=(least, 127))
+        stored = FORMATS[name](other, 12 * 1024)
+        assert stored is not None
+        found[zero_point, least] = stored.work[work]
+    assert found[-128, -128] == 0 == found[5, 5]
+    assert found[5, -128] > 0
+
+
+def test_blocks_need_not_divide_a_layer() -> None:
+    shape = LayerShape("layer", CONNECTED, (1, 1, 30), 10, block=(4, 4))
+    layer = bench_layer(shape, 0.5, "cortex-m4")
+    assert layer.weights.shape == (10, 1, 1, 30)
+    assert 0.2 < layer.sparsity < 0.8

@@ -11,6 +11,7 @@ snn_status snn_depthwise_convolve_s8(const int8_t *input, snn_shape input_shape,
     for (int32_t oy = 0; oy < output_shape.h; ++oy) {
         for (int32_t ox = 0; ox < output_shape.w; ++ox) {
             for (int32_t o = 0; o < output_shape.c; ++o) {
+                const int8_t *const channel = input + o / multiplier;
                 int32_t sum = bias != NULL ? bias[o] : 0;
                 for (int32_t ky = 0; ky < window->kernel_h; ++ky) {
                     const int32_t y =
@@ -21,8 +22,7 @@ snn_status snn_depthwise_convolve_s8(const int8_t *input, snn_shape input_shape,
                         if (y < 0 || y >= input_shape.h || x < 0 || x >= input_shape.w) {
                             continue;
                         }
-                        const int32_t in =
-                            input[(y * input_shape.w + x) * input_shape.c + o / multiplier];
+                        const int32_t in = channel[(y * input_shape.w + x) * input_shape.c];
                         sum += (in + quant->input_offset) *
                                weights[(ky * window->kernel_w + kx) * output_shape.c + o];
                     }

@@ -328,9 +328,10 @@ int32_t snn_fully_connected_wide_s8_get_scratch_size(int32_t output_size);
  * [four inputs][16] in the order of bridge/encode/wide.py, zeros filling up both sides; then four
  * times bias (zero point folded in) and multiplier, both int32, and four bytes. Where no byte is
  * above 127, outputs are requantized in units of 2^-12: 256 * (sum + bias) * multiplier / 2^32 plus
- * the byte, half a unit and the zero point, which is proved to give TFLite's outputs and is -128.
- * Else the bias is doubled, and the bytes are right shifts less one and 128; the bounds are those
- * of snn_requantize_rows. |sum| < 2^23.
+ * the byte, half a unit and the zero point; the generator proved that this gives TFLite's outputs
+ * above the zero point, and takes it where activation_min is no lower. Else the bias is doubled and
+ * the bytes are right shifts less one and 128; the bounds are those of snn_requantize_rows.
+ * |sum| < 2^23.
  * scratch: snn_convolve_pointwise_s8_get_scratch_size() bytes, aligned to 4. */
 snn_status snn_convolve_pointwise_s8(const int8_t *input, snn_shape input_shape,
                                      const snn_window *window, const int8_t *weights,

@@ -58,7 +58,7 @@ def study(
     baseline = measure(setup, dense, DENSE_ENGINES, CORE)
     points = []
     for pruned, by_plan in chain:
-        for way in WAYS:
+        for way in ("qat",) if setup.quick else WAYS:
             converted = convert_network(setup, subject, pruned, shape, way)
             rows = measure(setup, converted, SPARSE_ENGINES, CORE)
             ratios = _programs(rows, baseline)

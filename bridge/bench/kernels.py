@@ -24,7 +24,7 @@ from bridge.compile.formats import COMFORTABLE_SCRATCH, Stored, Weighted
 from bridge.emulate import model_cycles, run
 from bridge.errors import ProofError
 from bridge.firmware.build import build_c
-from bridge.firmware.cmsis_nn import find_cmsis_nn
+from bridge.firmware.cmsis_nn import CmsisNN, find_cmsis_nn
 
 MOST_FLASH = 380_000
 SPARSITIES = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
@@ -78,15 +78,20 @@ class Measured:
 BASELINE = "cmsis-nn"
 
 
-def baseline(layer: Weighted) -> Stored | None:
-    """The layer in CMSIS-NN, as it would be called without TFLM."""
-    offered = find_cmsis_nn().functions
+def baseline(layer: Weighted, cmsis: CmsisNN | None = None) -> Stored | None:
+    """The layer in CMSIS-NN, as it would be called without TFLM; in the sources where left out."""
+    offered = (cmsis or find_cmsis_nn()).functions
     found = connected(layer, offered) if layer.one_pixel else None
     return found or store(layer, offered)
 
 
 def measure(
-    cases: Sequence[Case], core: str, folder: Path, seed: int = 0, defines: Sequence[str] = ()
+    cases: Sequence[Case],
+    core: str,
+    folder: Path,
+    seed: int = 0,
+    defines: Sequence[str] = (),
+    cmsis: CmsisNN | None = None,
 ) -> list[Measured]:
     """Run every case once on an emulated core.
 
@@ -96,6 +101,7 @@ def measure(
         folder: where to build.
         seed: of the activations.
         defines: for the library; see :func:`~bridge.bench.kernel_cases.kernel_program`.
+        cmsis: what cases in CMSIS-NN are linked with; its sources where left out.
 
     Raises:
         ProofError: a kernel's outputs differ from the reference.
@@ -103,7 +109,7 @@ def measure(
     result = []
     rng = np.random.default_rng(seed)
     for batch in _batches(cases):
-        result += _measure(batch, core, folder, rng, defines)
+        result += _measure(batch, core, folder, rng, defines, cmsis)
     return result
 
 
@@ -127,8 +133,9 @@ def _measure(
     folder: Path,
     rng: np.random.Generator,
     defines: Sequence[str],
+    cmsis: CmsisNN | None,
 ) -> list[Measured]:
-    firmware = build_c(kernel_program(cases, defines=defines), core, folder)
+    firmware = build_c(kernel_program(cases, defines=defines), core, folder, cmsis)
     result = []
     for index, case in enumerate(cases):
         activations = rng.integers(-128, 128, case.input_bytes).astype(np.int8)
@@ -198,6 +205,25 @@ def run_kernel_bench(
                     )
                 )
     return rows
+
+
+def run_baselines(
+    core: str, cmsis: CmsisNN, shapes: Sequence[LayerShape] = SHAPES
+) -> dict[str, Measured]:
+    """Every layer, dense, in a CMSIS-NN of one's own, such as the one inside TFLM's library.
+
+    Raises:
+        ProofError: a kernel's outputs are wrong.
+    """
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="tflm-bridge-kernels-") as folder:
+        for shape in shapes:
+            layer = bench_layer(shape, 0.0, core)
+            stored = baseline(layer, cmsis)
+            if stored is not None:
+                case = Case(layer, BASELINE, stored)
+                (found[shape.name],) = measure([case], core, Path(folder), cmsis=cmsis)
+    return found
 
 
 def _cases(

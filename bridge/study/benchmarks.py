@@ -74,9 +74,7 @@ SPARSE = (
         "lenet5", "lenet5-sparse", sparsity=0.95,
         layer_sparsity={"conv1": 0.8, "fc3": 0.8}, epochs=10, quantize="ptq",
     ),
-    _network(
-        "resnet8", "resnet8-sparse", sparsity=0.9, prune_all=True, epochs=2, quantize="ptq"
-    ),
+    _network("resnet8", "resnet8-sparse", sparsity=0.92, epochs=8, quantize="ptq"),
     _network("ds_cnn", "ds_cnn-sparse", sparsity=0.9, epochs=2, quantize="ptq"),
 )  # fmt: skip
 WHOLE = tuple(

@@ -19,10 +19,12 @@ from bridge.bench.kernels import (
     KernelRow,
     crossover,
     planner_error,
+    run_baselines,
     run_kernel_bench,
 )
 from bridge.compile.choose import DENSE, FORMATS
 from bridge.compile.cost import fit_error
+from bridge.firmware.cmsis_nn import find_cmsis_nn
 from bridge.study.page import Page, Results, write_page
 from bridge.study.setup import Setup
 
@@ -41,7 +43,8 @@ def study(
     if setup.quick:
         shapes, sparsities, cores = shapes[:1], (0.0, *SHOWN), cores[:1]
     rows = {core: _rows(setup, core, shapes, sparsities) for core in cores}
-    return write_page(setup, {"cores": cores, "rows": rows}, page)
+    newer = {core: _newer(setup, core, shapes) for core in cores}
+    return write_page(setup, {"cores": cores, "rows": rows, "newer": newer}, page)
 
 
 def page(results: Results) -> Page:
@@ -51,12 +54,32 @@ def page(results: Results) -> Page:
     every = [row for found in rows.values() for row in found]
     facts = {
         "baseline": every[0].baseline,
-        "tables": {core: _table(found) for core, found in rows.items()},
+        "tables": {
+            core: _table(found, results["newer"][core].get("cycles", {}))
+            for core, found in rows.items()
+        },
         "shown": SHOWN,
         "crossings": _crossings(every, cores),
         "errors": _errors(every, cores),
     }
     return Page("kernels.md.j2", facts)
+
+
+def _newer(setup: Setup, core: str, shapes: Sequence[LayerShape]) -> dict[str, Any]:
+    """The dense layers in the CMSIS-NN inside TFLM's library; empty where there is none."""
+    cmsis = find_cmsis_nn(core, setup.tflm_root)
+    if cmsis.library is None:
+        return {}
+    return setup.store.point(
+        f"{core}-in-tflm",
+        lambda: {
+            "label": cmsis.label,
+            "cycles": {name: m.cycles for name, m in run_baselines(core, cmsis, shapes).items()},
+        },
+        decides=(tuple(shapes), cmsis.label),
+        progress=setup.progress,
+        again=setup.measure_again,
+    )
 
 
 def _rows(
@@ -81,7 +104,7 @@ def _rows(
     return found
 
 
-def _table(rows: Sequence[KernelRow]) -> list[dict[str, Any]]:
+def _table(rows: Sequence[KernelRow], newer: Mapping[str, int]) -> list[dict[str, Any]]:
     """For each layer: CMSIS-NN, our best dense kernel, and the fastest sparse one at each share."""
     table = []
     for layer in dict.fromkeys(row.layer for row in rows):
@@ -96,7 +119,10 @@ def _table(rows: Sequence[KernelRow]) -> list[dict[str, Any]]:
             )
             for share in SHOWN
         ]
-        table.append({"layer": layer, "baseline": here[0], "dense": best, "sparse": sparse})
+        other = newer.get(layer)
+        table.append(
+            {"layer": layer, "baseline": here[0], "newer": other, "dense": best, "sparse": sparse}
+        )
     return table
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         InputError,
         ModelError,
         ProofError,
+        TimeLimitError,
         ToolchainError,
         UnsupportedOperator,
     )
@@ -68,6 +69,7 @@ __all__ = [
     "Settings",
     "Space",
     "Terminal",
+    "TimeLimitError",
     "ToolchainError",
     "UnsupportedOperator",
     "compile_graph",
@@ -92,7 +94,7 @@ _ROOMS = {
     "bridge.data": ("Dataset",),
     "bridge.errors": (
         "BridgeError", "BuildError", "BundleError", "DataError", "EmulationError", "InputError",
-        "ModelError", "ProofError", "ToolchainError", "UnsupportedOperator",
+        "ModelError", "ProofError", "TimeLimitError", "ToolchainError", "UnsupportedOperator",
     ),
     "bridge.explore": ("Exploration", "Limits", "Settings", "Space", "explore_network"),
     "bridge.graph": ("Graph", "read_tflite"),

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from bridge.bundle import Bundle
-from bridge.convert.judge import npz
 from bridge.data import load
 from bridge.errors import DataError, InputError, ProofError
 from bridge.progress import Silent
+from bridge.samples import npz
 from bridge.study import deutel, dogan, younes
 from bridge.study.measure import convert_network, measure
 from bridge.study.networks import Trainer

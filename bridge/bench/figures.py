@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 from bridge.bench.charts import Bar, Segment, bar_chart, first_name, percent, short
 from bridge.bench.layers import Crossover, LayerLine
-from bridge.bench.plots import Dot, Line, linear_axis, log_axis, plot
+from bridge.bench.plots import Line, Plot, plot
 from bridge.bench.row import Row
 
 _FLASH = {
@@ -26,7 +27,7 @@ _CODINGS = {
     "dense": "blue", "sparse": "green", "compact": "amber", "tflm": "grey", "tflm-sparse": "rose",
     "tflm-bitmask": "violet", "tflm-huffman": "brown", "tflm-lut": "sky", "tflm-smallest": "mint",
 }  # fmt: skip
-_SHAPES = ("dot", "square", "diamond", "triangle")
+_SHAPES = {"dot": "o", "square": "s", "diamond": "D", "triangle": "^"}
 
 
 def flash(rows: Sequence[Row]) -> str:
@@ -128,10 +129,9 @@ def layer_sparsity(lines: Sequence[LayerLine]) -> str:
 def crossover(found: Sequence[Crossover]) -> list[str]:
     """One plot a layer: how many times faster than dense, over sparsity."""
     plots = []
-    fastest = max((speed for layer in found for _, speed in layer.speedup), default=1.0)
-    slowest = min((speed for layer in found for _, speed in layer.speedup), default=1.0)
-    y = log_axis("× dense speed", [slowest, fastest, 1.0, 2.0])
-    x = linear_axis("share of zero weights", [0.0, 1.0], lambda v: percent(v, 0))
+    speeds = [speed for layer in found for _, speed in layer.speedup]
+    # One height for all, at least up to twice as fast.
+    frame = ((0.0, min([*speeds, 1.0])), (100.0, max([*speeds, 2.0])))
     for layer in found:
         note = "never faster than dense"
         if layer.pays_from is not None:
@@ -139,21 +139,17 @@ def crossover(found: Sequence[Crossover]) -> list[str]:
                 "at any sparsity" if layer.pays_from == 0 else f"from {percent(layer.pays_from, 0)}"
             )
             note = f"faster than dense {start}; here {layer.speedup_here:.2f}×"
-        here = layer.sparsity
+        curve = tuple((100 * share, speed) for share, speed in layer.speedup)
+        here = ((100 * layer.sparsity, layer.speedup_here),)
+        title = f"{percent(layer.sparsity, 1)} zeros: {layer.speedup_here:.2f}× dense"
+        lines = (
+            Line("", curve, "blue", shape=""),
+            Line("", here, "amber", joined=False, shape="D", title=title),
+        )
         plots.append(
             plot(
-                first_name(layer.name),
-                x,
-                y,
-                lines=[
-                    Line(((x.low, 1.0), (x.high, 1.0)), "even"),
-                    Line(layer.speedup, "blue"),
-                ],
-                dots=[
-                    Dot(here, layer.speedup_here, "amber", "diamond",
-                        f"{percent(here, 1)} zeros: {layer.speedup_here:.2f}× dense")
-                ],
-                note=note,
+                Plot(first_name(layer.name), "zero weights, %", "× dense speed", lines,
+                     log_y=True, level=(1.0, ""), note=note, frame=frame)
             )
         )  # fmt: skip
     return plots
@@ -175,30 +171,28 @@ def pareto(study: Mapping[str, Any]) -> list[str]:
     chosen = study.get("chosen", study["recommended"])
     front = set(study["front"])
     limits = study["limits"]
-    scores = [m["score"] for m in measured]
-    y = linear_axis(study["metric"], scores, lambda v: f"{v:.3g}")
     # A float network without loss lies at this height; for errors, lower is better.
     upward = _higher_is_better(study)
     plots = []
     for figure, label in _FIGURES.items():
-        values = [m[figure] for m in measured]
-        bound = limits.get(figure)
-        x = log_axis(label, [*values, *([bound] if bound else [])])
-        lines = [Line(_stairs(measured, figure, upward), "front")]
-        if bound:
-            lines.append(Line(((bound, y.low), (bound, y.high)), "limit"))
-        dots = [
-            Dot(m[figure], m["score"],
-                codings[m["point"]["coding"]] + ("" if m["number"] in front else " beaten"),
-                cores[m["point"]["core"]], point_title(m, study["metric"]))
+        lines = [Line("", _stairs(measured, figure, upward), "soft", shape="")]
+        lines += [
+            Line("", ((m[figure], m["score"]),),
+                 codings[m["point"]["coding"]] + ("" if m["number"] in front else " beaten"),
+                 False, _SHAPES[cores[m["point"]["core"]]], point_title(m, study["metric"]))
             for m in sorted(measured, key=lambda m: (m["number"] in front, m["number"] == chosen))
         ]  # fmt: skip
-        dots += [
-            Dot(m[figure], m["score"], "", "ring", "recommended")
+        lines += [
+            Line("", ((m[figure], m["score"]),), "ink ring", False, "o", "recommended")
             for m in measured
             if m["number"] == chosen
         ]
-        plots.append(plot(f"{study['metric']} and {label}", x, y, lines=lines, dots=dots))
+        plots.append(
+            plot(
+                Plot(f"{study['metric']} and {label}", label, study["metric"], tuple(lines),
+                     log_x=True, limit=limits.get(figure))
+            )
+        )  # fmt: skip
     return plots
 
 
@@ -211,7 +205,7 @@ def pareto_codings(study: Mapping[str, Any]) -> dict[str, str]:
 def pareto_cores(study: Mapping[str, Any]) -> dict[str, str]:
     """Core → shape, those that were measured."""
     seen = sorted({m["point"]["core"] for m in study["measured"]})
-    return {core: _SHAPES[i % len(_SHAPES)] for i, core in enumerate(seen)}
+    return dict(zip(seen, cycle(_SHAPES), strict=False))
 
 
 def point_title(measured: Mapping[str, Any], metric: str) -> str:

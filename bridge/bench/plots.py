@@ -1,179 +1,264 @@
-"""Plots with two axes as inline SVG, alone or several on a sheet; colours as in ``charts``."""
+"""Plots with two axes as SVG, drawn by Matplotlib, in the colours of the page's CSS.
+
+Matplotlib draws with a stand-in for each colour, which gives way to the CSS custom property: one
+picture serves a light screen, a dark screen and paper. The data and Matplotlib's version decide
+the bytes, nothing else.
+"""
 
 from __future__ import annotations
 
-import math
+import io
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
-from bridge.bench.charts import ending, style, templates, tick
+from bridge.bench.charts import ending, style, tick
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PLOT = (370, 250)
-"""Width and height of a plot, without its legend."""
-_KEY, _SHORT, _GAP = 18, 22, 14
+"""Width and height of a plot in pixels, without its legend."""
+_KEY = 18
+_SHORT, _HEADING = 22, 38
+"""Letters: of names that go two in a row, and of the longest heading."""
+_COLOURS = (
+    "paper", "ink", "soft", "line", "grey", "blue", "green", "amber", "violet", "rose", "sky",
+    "mint", "brown",
+)  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a plot.
-
-    Attributes:
-        label: what it measures, with the unit.
-        low: its lower end.
-        high: its upper end.
-        log: logarithmic.
-        text: how a tick is written.
-    """
-
-    label: str
-    low: float
-    high: float
-    log: bool = False
-    text: Callable[[float], str] = tick
-
-    def share(self, value: float) -> float:
-        """Where a value lies, 0 at the lower end and 1 at the upper."""
-        if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
-
-    def ticks(self) -> list[float]:
-        """Round values to mark, at least three."""
-        if self.log:
-            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            for steps in ((1,), (1, 2, 5), (1, 2, 3, 4, 5, 6, 8)):
-                found = [m * 10.0**p for p in powers for m in steps]
-                inside = [t for t in found if self.low * 0.999 <= t <= self.high * 1.001]
-                if len(inside) >= 3:
-                    return inside
-            # A narrow span: what is round there is evenly spaced.
-        rough = (self.high - self.low) / 5
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
-        first = math.ceil(self.low / step - 1e-9)
-        last = math.floor(self.high / step + 1e-9)
-        return [round(step * i, 10) for i in range(first, last + 1)]
-
-
-def log_axis(label: str, values: Sequence[float]) -> Axis:
-    """A logarithmic axis with room around its values."""
-    low, high = min(values), max(values)
-    room = max((high / low) ** 0.06, 1.06)
-    return Axis(label, low / room, high * room, log=True)
-
-
-def linear_axis(label: str, values: Sequence[float], text: Callable[[float], str] = tick) -> Axis:
-    """A linear axis with room around its values."""
-    low, high = min(values), max(values)
-    room = max((high - low) * 0.08, abs(high) * 0.005, 1e-9)
-    return Axis(label, low - room, high + room, text=text)
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A point of a plot.
-
-    Attributes:
-        x: its value.
-        y: its value.
-        style: CSS class.
-        shape: ``dot``, ``ring``, ``square``, ``diamond`` or ``triangle``.
-        title: shown on hovering.
-    """
-
-    x: float
-    y: float
-    style: str
-    shape: str = "dot"
-    title: str = ""
+_LOOK = {
+    "svg.fonttype": "none", "text.parse_math": False, "font.size": 11, "axes.titlesize": 13,
+    "axes.titleweight": "bold", "axes.titlepad": 9, "axes.labelsize": 11, "legend.fontsize": 11,
+    "legend.handlelength": 2.6,
+    "lines.linewidth": 2, "lines.markersize": 8, "lines.markeredgewidth": 0,
+    "axes.xmargin": 0.06, "axes.ymargin": 0.06, "grid.linewidth": 1,
+}  # fmt: skip
+"""Sizes in pixels, as in charts.css: Matplotlib lays the texts out, the page's font writes them."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a plot.
+    """One series of a plot.
 
     Attributes:
-        points: its corners.
-        style: CSS classes.
+        name: for the legend; empty for none.
+        points: (x, y).
+        style: CSS classes, the first a colour of the page; ``dashed`` draws it so.
+        joined: its points follow from one another, and a line joins them.
+        shape: Matplotlib's marker of its points, empty for none; unless given, a dot on a line
+            and a diamond alone.
+        title: shown on hovering.
     """
 
+    name: str
     points: tuple[tuple[float, float], ...]
     style: str
+    joined: bool = True
+    shape: str | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True)
-class Key:
-    """An entry of a plot's legend.
+class Plot:
+    """A picture of series.
 
     Attributes:
-        words: what it stands for.
-        style: CSS classes, as of a line or a dot.
-        shape: ``line``, ``ring`` or ``diamond``.
-    """
-
-    words: str
-    style: str = ""
-    shape: str = "line"
-
-
-def plot(
-    name: str,
-    x: Axis,
-    y: Axis,
-    *,
-    dots: Sequence[Dot] = (),
-    lines: Sequence[Line] = (),
-    note: str = "",
-    legend: Sequence[Key] = (),
-) -> str:
-    """A plot with two axes.
-
-    Args:
-        name: what it shows, written above it.
-        x: the horizontal axis.
-        y: the vertical axis.
-        dots: drawn over the lines.
-        lines: in order.
+        title, x, y: texts, those of the axes with their units.
+        lines: the series, in drawing order; those without points are left out.
+        log_x, log_y: logarithmic axes.
+        level: a horizontal line, with its name.
+        limit: a vertical line.
+        chosen: a point to ring, with its name.
         note: a second line of the heading.
-        legend: below the plot, two in a row where their words are short.
+        frame: points to keep in sight, drawn or not.
     """
-    columns = 2 if all(len(key.words) < _SHORT for key in legend) else 1
-    below = _KEY * -(-len(legend) // columns)
-    width, height = PLOT[0], PLOT[1] + below
-    left, right, top, bottom = 52, 12, 40 if note else 26, 40 + below
-    across, up = width - left - right, height - top - bottom
 
-    def at(px: float, py: float) -> tuple[float, float]:
-        return left + x.share(px) * across, top + (1 - y.share(py)) * up
-
-    keys = [
-        (left + i % columns * across // 2, PLOT[1] + 8 + i // columns * _KEY, key)
-        for i, key in enumerate(legend)
-    ]
-    return templates().get_template("charts/plot.svg.j2").render(
-        name=name, heading=ending(name, (width - 12) // 8), note=note, width=width, height=height,
-        left=left, top=top, across=across, up=up,
-        x=x, y=y,
-        x_ticks=[(left + x.share(t) * across, x.text(t)) for t in x.ticks()],
-        y_ticks=[(top + (1 - y.share(t)) * up, y.text(t)) for t in y.ticks()],
-        lines=[(line, [at(*p) for p in line.points]) for line in lines],
-        dots=[(dot, *at(dot.x, dot.y)) for dot in dots],
-        keys=keys,
-    )  # fmt: skip
+    title: str
+    x: str
+    y: str
+    lines: tuple[Line, ...]
+    log_x: bool = False
+    log_y: bool = False
+    level: tuple[float, str] | None = None
+    limit: float | None = None
+    chosen: tuple[tuple[float, float], str] | None = None
+    note: str = ""
+    frame: tuple[tuple[float, float], ...] = ()
 
 
-def sheet(plots: Sequence[str], columns: int = 2) -> str:
+def plot(one: Plot) -> str:
+    """A plot as markup for a page that holds the style sheet."""
+    return ElementTree.tostring(_draw([one], 1, gap=2), encoding="unicode")
+
+
+def sheet(several: Sequence[Plot], columns: int = 2) -> str:
     """Plots beside each other as an SVG file of its own, with the colours of the page."""
-    sizes = [re.match(r'<svg class="plot" width="(\d+)" height="(\d+)"', p) for p in plots]
-    tall = max(int(size.group(2)) for size in sizes if size) + _GAP
-    wide = PLOT[0] + _GAP
-    places = [
-        (_GAP + i % columns * wide, _GAP + i // columns * tall, p) for i, p in enumerate(plots)
-    ]
-    return templates().get_template("charts/sheet.svg.j2").render(
-        width=_GAP + wide * min(columns, len(plots)),
-        height=_GAP + tall * -(-len(plots) // columns),
-        css=style("charts.css"),
-        places=places,
-    )  # fmt: skip
+    root = _draw(several, min(columns, len(several)), gap=8)
+    root.set("xmlns", "http://www.w3.org/2000/svg")
+    look = ElementTree.Element("style")
+    look.text = style("charts.css")
+    root.insert(0, look)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _draw(several: Sequence[Plot], columns: int, gap: int) -> ElementTree.Element:
+    """Plots in rows with a gap around each, as an SVG element without namespace."""
+    import matplotlib.style
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    rows = [several[i : i + columns] for i in range(0, len(several), columns)]
+    width = columns * (PLOT[0] + 2 * gap)
+    height = sum(PLOT[1] + 2 * gap + _KEY * max(_keys(one)[0] for one in row) for row in rows)
+    # The salt makes names of marks those of the data: pictures on one page do not share them.
+    own = _LOOK | {"svg.hashsalt": repr(several), "figure.dpi": 72}
+    with matplotlib.style.context(["default", own]):
+        layout = ConstrainedLayoutEngine(w_pad=gap / 72, h_pad=gap / 72)
+        figure = Figure((width / 72, height / 72), layout=layout, facecolor=_ink("paper"))
+        every = list(figure.subplots(len(rows), columns, squeeze=False).flat)
+        for axes, one in zip(every, several, strict=False):
+            _plot(axes, one)
+        for axes in every[len(several) :]:
+            axes.remove()
+        written = io.StringIO()
+        none = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        with warnings.catch_warnings():
+            # Letters that only the page's font has.
+            warnings.filterwarnings("ignore", "Glyph")
+            figure.savefig(written, format="svg", metadata=none)
+    root = _themed(ElementTree.fromstring(written.getvalue()))
+    shown = {
+        "class": "plot", "width": str(width), "height": str(height),
+        "viewBox": f"0 0 {width} {height}", "role": "img",
+        "aria-label": ", ".join(one.title for one in several),
+    }  # fmt: skip
+    root.attrib.clear()
+    root.attrib.update(shown)
+    return root
+
+
+def _keys(one: Plot) -> tuple[int, int]:
+    """Rows and columns of a plot's legend."""
+    marks = [mark[1] for mark in (one.level, one.chosen) if mark is not None]
+    names = [name for name in (*(s.name for s in one.lines if s.points), *marks) if name]
+    columns = 2 if all(len(name) < _SHORT for name in names) else 1
+    return -(-len(names) // columns), columns
+
+
+def _plot(axes: Axes, one: Plot) -> None:
+    """One plot, in Matplotlib's terms."""
+    from matplotlib.transforms import Affine2D
+
+    axes.set_frame_on(False)
+    axes.set_axisbelow(True)
+    heading = ending(one.title, _HEADING)
+    axes.set_title(
+        f"{heading}\n{one.note}" if one.note else heading,
+        loc="left",
+        gid="heading" if heading == one.title else f"heading|{one.title}",
+    )
+    axes.set_xlabel(one.x)
+    axes.set_ylabel(one.y)
+    for line in one.lines:
+        if line.points:
+            _series(axes, line)
+    thin: dict[str, Any] = {
+        "color": _ink("soft"), "linewidth": 1, "linestyle": "--", "zorder": 1.5, "clip_on": False,
+    }  # fmt: skip
+    if one.level is not None:
+        axes.axhline(one.level[0], gid="level", label=one.level[1], **thin)
+    if one.limit is not None:
+        axes.axvline(one.limit, gid="limit", **thin)
+    if one.chosen is not None:
+        _series(axes, Line(one.chosen[1], (one.chosen[0],), "ink ring", False, "o"))
+    if one.frame:
+        axes.update_datalim(one.frame)
+    if one.log_x:
+        axes.set_xscale("log")
+    if one.log_y:
+        axes.set_yscale("log")
+    axes.autoscale_view()
+    for axis, log in ((axes.xaxis, one.log_x), (axes.yaxis, one.log_y)):
+        _ticks(axis, log)
+    axes.grid(color=_ink("line"), clip_on=False)
+    rows, columns = _keys(one)
+    if rows:
+        drawn, _ = axes.get_legend_handles_labels()
+        # Matplotlib fills columns; read in rows, what belongs together stands together.
+        drawn = [mark for i in range(columns) for mark in drawn[i::columns]]
+        legend = axes.legend(
+            handles=drawn, loc="upper left", ncols=columns, frameon=False, borderaxespad=0,
+            bbox_to_anchor=(0, 0), bbox_transform=axes.transAxes + Affine2D().translate(0, -36),
+        )  # fmt: skip
+        for key, mark in zip(legend.get_lines(), drawn, strict=True):
+            key.set(gid=mark.get_gid(), markersize=min(key.get_markersize(), 10))
+
+
+def _series(axes: Axes, line: Line) -> None:
+    """A line and its points; a ring lies around its point."""
+    shape = ("o" if line.joined else "D") if line.shape is None else line.shape
+    ring: dict[str, Any] = {"markersize": 16, "markerfacecolor": "none", "markeredgewidth": 1.8}
+    axes.plot(
+        *zip(*line.points, strict=True),
+        marker=shape,
+        color=_ink(line.style.split()[0]),
+        linestyle="none" if not line.joined else "--" if "dashed" in line.style else "-",
+        label=line.name,
+        gid=f"{line.style}|{line.title}",
+        clip_on=False,
+        **(ring if "ring" in line.style else {}),
+    )
+
+
+def _ticks(axis: Any, log: bool) -> None:
+    """Round values in plain numbers; three to seven, however narrow the span."""
+    from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullLocator
+
+    low, high = axis.get_view_interval()
+    locators: list[Locator] = [MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])]
+    if log:
+        locators = [LogLocator(), LogLocator(subs=(1, 2, 5)), *locators]
+    inside = (sum(low <= t <= high for t in x.tick_values(low, high)) for x in locators)
+    found = (x for x, count in zip(locators, inside, strict=True) if 3 <= count <= 7)
+    axis.set_major_locator(next(found, locators[-1]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+    axis.set_tick_params(tick1On=False)
+
+
+def _ink(name: str) -> str:
+    """What stands for a colour of the page while Matplotlib draws."""
+    return f"#{_COLOURS.index(name) + 1:06x}"
+
+
+def _themed(root: ElementTree.Element) -> ElementTree.Element:
+    """Matplotlib's SVG with the page's colours and fonts, and our classes in place of its ids."""
+    root.remove(root[0])  # a style that would hold for the whole page
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        given = {name.rpartition("}")[2]: value for name, value in element.items()}
+        if element.tag == "g":
+            classes, _, title = given.pop("id", "").partition("|")
+            if not re.search(r"_\d+$", classes):
+                given |= {"class": classes} if classes else {}
+            if title:
+                element.insert(0, ElementTree.Element("title"))
+                element[0].text = title
+        for name in {"d", "x", "y", "transform"} & given.keys():
+            given[name] = re.sub(r"-?\d+\.\d+", lambda m: f"{float(m[0]):.2f}", given[name])
+        if given.get("transform", "").startswith("rotate(-0 "):
+            del given["transform"]
+        if element.tag == "text":
+            anchor = re.search(r"text-anchor: \w+", given["style"])
+            given["style"] = anchor[0] if anchor else ""
+        if "style" in given:
+            given["style"] = re.sub(
+                r"#0000(\w\w)", lambda m: f"var(--{_COLOURS[int(m[1], 16) - 1]})", given["style"]
+            )
+        element.attrib.clear()
+        element.attrib.update(given)
+    return root

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bridge.bench.plots import Line, Plot
 from bridge.study.measure import Converted, convert_network, measure, needed
 from bridge.study.networks import Pruned, Subject, Trainer
-from bridge.study.page import Line, Page, Plot, Results, write_page
+from bridge.study.page import Page, Results, write_page
 from bridge.study.setup import Setup
 from bridge.study.subjects import CIFAR, CIFAR_WIDE, HAR, LENET, quick
 

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bridge.bench.plots import Line, Plot
 from bridge.study.measure import convert_network, measure, needed, row_of
 from bridge.study.networks import Pruned, Subject, Trainer
-from bridge.study.page import Line, Page, Plot, Results, write_page
+from bridge.study.page import Page, Results, write_page
 from bridge.study.setup import Setup
 from bridge.study.sparsify import Plan, Recipe
 from bridge.study.subjects import LENET, quick

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bridge.bench.plots import Line, Plot
 from bridge.study.coding import CODINGS
 from bridge.study.corners import OURS, float_corners, int8_corners
 from bridge.study.measure import convert_network
 from bridge.study.networks import Subject, Trainer
-from bridge.study.page import Line, Page, Plot, Results, write_page
+from bridge.study.page import Page, Results, write_page
 from bridge.study.setup import Setup
 from bridge.study.subjects import HAR, quick
 

@@ -6,14 +6,15 @@ import dataclasses
 import json
 import re
 from importlib.resources import files
+from xml.etree import ElementTree
 
 import pytest
 
-from bridge.bench.charts import WIDTH, short, tick
+from bridge.bench.charts import WIDTH, short
 from bridge.bench.engines import ENGINES, run_bench
 from bridge.bench.figures import pareto_codings
 from bridge.bench.layers import crossovers, layer_lines
-from bridge.bench.plots import linear_axis, log_axis
+from bridge.bench.plots import Line, Plot, plot
 from bridge.bench.report import render, render_study, write_report
 from bridge.bench.row import Row
 from bridge.bundle import Bundle
@@ -152,6 +153,7 @@ def test_every_coding_has_a_colour_of_its_own():
     for colour in colours.values():
         # Named for light, dark and paper, and used once.
         assert css.count(f"--{colour}: #") == 3
+        assert f"fill: var(--{colour})" in plot(Plot("t", "x", "y", (Line("", ((1, 2),), colour),)))
         assert f".{colour} {{ fill: var(--{colour}); }}" in css
 
 
@@ -204,7 +206,7 @@ def test_a_browser_shows_every_chart_without_complaint(bundle, page, scheme):
         assert contrast(*colours(seen.page)) > 7
         wide = seen.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 1280
-        for marks in ("rect", "circle, path, rect", "polyline"):
+        for marks in ("rect", "use", "path"):
             assert seen.page.locator(f"svg[role=img] :is({marks})").count() > 0
         dark = luminance(colours(seen.page)[1]) < 0.2
         assert dark == (scheme == "dark")
@@ -291,17 +293,38 @@ def test_on_paper_it_is_light_and_keeps_within_the_sheet(bundle):
         assert seen.complaints == []
 
 
-def test_an_explorations_page_in_a_browser(tmp_path):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_explorations_page_in_a_browser(tmp_path, scheme):
     file = tmp_path / "explore.html"
     file.write_text(render_study(study(), "lenet5"))
-    with look(file) as seen:
+    assert render_study(study(), "lenet5") == file.read_text()
+    with look(file, scheme=scheme) as seen:
         assert seen.page.locator("svg.plot").count() == 3
         # Each plot: five points, and a ring around the recommended one.
         assert seen.page.locator("svg.plot .ring").count() == 3
         assert seen.page.locator("svg.plot .beaten").count() >= 3
         assert seen.page.locator("svg.plot .limit").count() == 1
+        styles = {name: seen.page.evaluate(STYLES, [selector, name]) for selector, name in (
+            ("svg.plot text", "fill"), ("svg.plot .ring use", "stroke"),
+            ("svg.plot .beaten", "opacity"), ("svg.plot .limit path", "stroke-dasharray"),
+        )}  # fmt: skip
+        ink, paper = colours(seen.page)
+        assert all(contrast(colour, paper) > 4.5 for colour in styles["fill"])
+        assert set(styles["stroke"]) == {ink}
+        assert all(float(value) < 0.5 for value in styles["opacity"])
+        assert "none" not in styles["stroke-dasharray"]
+        # Every point tells what it is, and marks of one plot are none of another's.
+        told = seen.page.locator("svg.plot g > title").all_text_contents()
+        assert [sum(title.startswith(f"trial {i}:") for title in told) for i in range(5)] == [3] * 5
+        assert told.count("recommended") == 3
+        names = seen.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+        assert len(set(names)) == len(names)
         assert "loses 40 points" in seen.page.inner_text("body")
         assert seen.complaints == []
+
+
+STYLES = """([selector, name]) =>
+    [...document.querySelectorAll(selector)].map(e => getComputedStyle(e)[name])"""
 
 
 def colours(page):
@@ -322,17 +345,23 @@ def contrast(one, other):
     return (light + 0.05) / (dark + 0.05)
 
 
+def ticks(low, high, log=False):
+    """What the vertical axis of a plot from low to high is marked with."""
+    one = Plot("t", "x", "y", (Line("", ((1.0, low), (1.0, high)), "blue"),), log_y=log)
+    drawn = ElementTree.fromstring(plot(one))
+    texts = [text.text for text in drawn.iter("text") if "end" in text.get("style")]
+    assert len(set(texts)) == len(texts)
+    return texts
+
+
 def test_axes_mark_round_values():
-    assert linear_axis("", [0.0, 1.0]).ticks() == [0, 0.25, 0.5, 0.75, 1]
-    ticks = log_axis("", [3_000.0, 80_000.0]).ticks()
-    assert ticks == [5_000, 10_000, 20_000, 50_000]
-    assert log_axis("", [2_900.0, 7_500.0]).ticks() == [3_000, 4_000, 5_000, 6_000]
-    assert log_axis("", [9.0, 2e6]).ticks() == [10.0, 100.0, 1e3, 1e4, 1e5, 1e6]
+    assert ticks(0.0, 1.0) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert ticks(3_000.0, 80_000.0, log=True) == ["5 k", "10 k", "20 k", "50 k"]
+    assert ticks(2_900.0, 7_500.0, log=True) == ["3 k", "4 k", "5 k", "6 k", "7 k"]
+    assert ticks(9.0, 2e6, log=True) == ["10", "100", "1 k", "10 k", "100 k", "1 M"]
     # A span too narrow for the rounder ones.
     for low, high in ((7_262.0, 7_590.0), (10.5e3, 11.5e3), (12.0, 12.0)):
-        axis = log_axis("", [low, high])
-        inside = axis.ticks()
+        inside = ticks(low, high, log=True)
         assert 3 <= len(inside) <= 7
-        assert all(axis.low * 0.99 <= t <= axis.high * 1.01 for t in inside)
-        assert len({tick(t) for t in inside}) == len(inside)
+        assert all(re.fullmatch(r"[\d.]+( k)?", text) for text in inside)
     assert [short(v) for v in (950, 12_000, 3_400_000, 0.25)] == ["950", "12 k", "3.4 M", "0.25"]

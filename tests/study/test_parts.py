@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from bridge import zoo
+from bridge.bench.plots import Line, Plot, sheet
 from bridge.doctor import versions
 from bridge.progress import Silent
 from bridge.study import deutel, dogan, younes
 from bridge.study.chain import weighted
 from bridge.study.coding import LEVELS, cluster, clustered_network, clustered_tflite, float_bytes
-from bridge.study.page import Line, Plot, draw, draw_page
+from bridge.study.page import draw_page
 from bridge.study.setup import Setup
 from bridge.study.store import Store
 from bridge.toolchain import version
@@ -133,8 +134,8 @@ def test_the_command_says_whether_tflm_was_there(tmp_path):
 
 def test_plots_are_the_same_bytes_again():
     plot = Plot("t", "x", "y", (Line("a", ((1.0, 2.0), (3.0, 4.0)), "blue"),), level=(2.5, "goal"))
-    assert draw([plot, plot]) == draw([plot, plot])
-    assert "<svg" in draw([plot])
+    assert sheet([plot, plot]) == sheet([plot, plot])
+    assert "<svg" in sheet([plot])
 
 
 def test_a_plot_shows_what_is_there_in_plain_numbers():
@@ -143,16 +144,44 @@ def test_a_plot_shows_what_is_there_in_plain_numbers():
         Line("nothing", (), "amber"),
         Line("alone", ((70.0, 4e5),), "green", joined=False),
     )
-    picture = draw([Plot("t", "x", "y", lines, True, True, chosen=((70.0, 4e5), "chosen"))])
+    picture = sheet([Plot("t", "x", "y", lines, True, True, chosen=((70.0, 4e5), "chosen"))])
     ElementTree.fromstring(picture)
     assert "nothing" not in picture
-    # One line for the chain and one for its entry in the legend; the point alone has none.
-    assert picture.count("<polyline") == 2
-    assert picture.count('<path class="green"') == 2
-    assert picture.count('class="ring"') == 2
-    texts = re.findall(r'<text class="tick (?:end|middle)"[^>]*>([^<]*)<', picture)
-    assert {"60", "80", "200 k", "500 k"} <= set(texts)
+    marks = {style: groups(picture, style) for style in ("blue dashed", "green", "ink ring")}
+    # One mark on the plot and one in the legend; a line for the chain, the point alone has none.
+    assert [len(found) for found in marks.values()] == [2, 2, 2]
+    assert [len(found.findall("path")) for found in marks["blue dashed"]] == [1, 1]
+    assert all("dasharray" in found.find("path").get("style") for found in marks["blue dashed"])
+    assert not any(found.findall("path") for found in marks["green"] + marks["ink ring"])
+    point, ring = marks["green"][0].find(".//use"), marks["ink ring"][0].find(".//use")
+    assert (point.get("x"), point.get("y")) == (ring.get("x"), ring.get("y"))
+    assert "fill-opacity: 0;" in ring.get("style")
+    texts = re.findall(r"<text [^>]*>([^<]*)<", picture)
+    assert {"60", "80", "200 k", "400 k", "chain", "alone", "chosen"} <= set(texts)
     assert "×" not in picture
+
+
+def groups(picture, style):
+    """What a picture draws in a style."""
+    root = ElementTree.fromstring(picture.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
+    return root.findall(f".//g[@class='{style}']")
+
+
+def test_a_picture_needs_nothing_and_follows_the_screen():
+    lines = (Line("a <b>", ((1.0, 2.0), (3.0, 4.0)), "blue"),)
+    picture = sheet([Plot("t & 层", "$x$", "y_1", lines, level=(2.5, "goal"))] * 3)
+    assert re.findall(r"https?:[^\"<]*", picture) == ["http://www.w3.org/2000/svg"]
+    assert not re.search(r"url\(|@import|<script|<metadata|<!DOCTYPE", picture)
+    root = ElementTree.fromstring(picture)
+    marks = [part.get("style", "") for part in root.iter()]
+    assert {"var(--blue)", "var(--line)", "var(--paper)"} <= set(
+        re.findall(r"var\(--\w+\)", "".join(marks))
+    )
+    # No colour and no font but those of the style sheet.
+    assert not any("#" in style or "font" in style for style in marks)
+    assert "prefers-color-scheme: dark" in picture
+    texts = "".join(root.itertext())
+    assert all(text in texts for text in ("a <b>", "t & 层", "$x$", "y_1"))
 
 
 @pytest.mark.parametrize("study", [deutel, dogan, younes], ids=lambda study: study.NAME)

@@ -17,10 +17,11 @@ from bridge.compile.program import CProgram
 from bridge.cores import core as find_core
 from bridge.errors import BuildError
 from bridge.firmware.cmsis_nn import CmsisNN, find_cmsis_nn
+from bridge.firmware.kept import keep
 from bridge.firmware.size import linked_kernels
 from bridge.paths import tflm_project
 from bridge.text import environment
-from bridge.toolchain import require
+from bridge.toolchain import require, version
 
 
 @dataclass(frozen=True)
@@ -126,30 +127,62 @@ def build_files(
     Returns:
         The linked ELF file.
     """
-    require("arm-none-eabi-gcc")
-    require("ninja")
-    cmake = require("cmake")
     generated = out / "generated"
     for name, content in files.items():
         write_atomic(generated / name, content)
+    given = {"BRIDGE_APP": app, "BRIDGE_GENERATED": str(generated.resolve()), **options}
+    linked = options.get("BRIDGE_LIBRARIES", "sparse_nn").split(";")
+    defines = options.get("BRIDGE_DEFINES", "")
+    if app == "tflm" or "sparse_nn" in linked:
+        given["SPARSE_NN_LIBRARY"] = str(_library("sparse_nn", core, defines))
+    if "cmsis_nn" in linked and not options.get("CMSIS_NN_LIBRARY"):
+        source, headers = (options.get(n, "") for n in ("CMSIS_NN_SOURCE", "CMSIS_CORE"))
+        given["CMSIS_NN_LIBRARY"] = str(_library("cmsis_nn", core, defines, source, headers))
+    return _make(core, "firmware", given, out / "build") / "firmware.elf"
+
+
+@cache
+def _library(name: str, core: str, defines: str, source: str = "", headers: str = "") -> Path:
+    """A kernel library for a core, kept in the user's cache.
+
+    Args:
+        name: ``sparse_nn`` or ``cmsis_nn``.
+        core: for example ``cortex-m4``.
+        defines: compile definitions, separated by semicolons.
+        source: CMSIS-NN's folder with ``Include`` and ``Source``.
+        headers: CMSIS core's.
+    """
     project = tflm_project()
-    definitions = {
-        "BRIDGE_CORE": core,
-        "BRIDGE_MACHINE": find_core(core).machine,
-        "BRIDGE_APP": app,
-        "BRIDGE_GENERATED": str(generated.resolve()),
-        **options,
-    }
+    flags = (version("arm-none-eabi-gcc"), core, defines, source, headers)
+    recipe = [project / "CMakeLists.txt", project / "cmake" / "arm-none-eabi.cmake"]
+    root = Path(source) if source else project / "sparse_nn"
+    files = [*recipe, *sorted(root.rglob("*.[ch]"))]
+    files += sorted(Path(headers).glob("*.h")) if headers else []
+    options = {
+        "BRIDGE_APP": "none", "BRIDGE_LIBRARIES": name, "BRIDGE_DEFINES": defines,
+        "CMSIS_NN_SOURCE": source, "CMSIS_CORE": headers,
+    }  # fmt: skip
+    return keep(
+        "firmware", name, flags, files, lambda out: _make(core, name, options, out) / f"lib{name}.a"
+    )
+
+
+def _make(core: str, target: str, options: Mapping[str, str], out: Path) -> Path:
+    """Configure the project and build one of its targets; returns the folder."""
+    for program in ("arm-none-eabi-gcc", "ninja"):
+        require(program)
+    cmake, project = str(require("cmake")), tflm_project()
+    given = {"BRIDGE_CORE": core, "BRIDGE_MACHINE": find_core(core).machine, **options}
     _run(
         [
-            str(cmake), "-S", str(project), "-B", str(out / "build"), "-G", "Ninja",
+            cmake, "-S", str(project), "-B", str(out), "-G", "Ninja",
             "--toolchain", str(project / "cmake" / "arm-none-eabi.cmake"),
-            *(f"-D{name}={value}" for name, value in definitions.items()),
+            *(f"-D{name}={value}" for name, value in given.items()),
         ],
         core,
     )  # fmt: skip
-    _run([str(cmake), "--build", str(out / "build"), "--target", "firmware"], core)
-    return out / "build" / "firmware.elf"
+    _run([cmake, "--build", str(out), "--target", target], core)
+    return out
 
 
 def _run(command: list[str], core: str) -> None:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import hashlib
-import os
-import shutil
 import subprocess
 import tempfile
-import time
 from functools import cache
 from pathlib import Path
 
@@ -19,13 +13,13 @@ from bridge.bundle import write_atomic
 from bridge.compile.program import CProgram
 from bridge.errors import BuildError, ModelError
 from bridge.firmware.build import under_test_header
+from bridge.firmware.kept import keep
 from bridge.graph.model import Array
-from bridge.paths import cache_folder, tflm_project
+from bridge.paths import tflm_project
 from bridge.toolchain import require, version
 
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-_MONTH = 30 * 24 * 3600.0
 
 
 def run_on_host(program: CProgram, inputs: Array, *, sanitize: bool = False) -> Array:
@@ -78,8 +72,7 @@ def run_on_host(program: CProgram, inputs: Array, *, sanitize: bool = False) -> 
 def host_library(compiler: str, flags: tuple[str, ...]) -> Path:
     """sparse_nn as a static library for the host, built once for each compiler, flags and source.
 
-    It is kept in the user's cache. Processes may build it at the same time: each builds beside
-    and renames.
+    It is kept in the user's cache.
 
     Args:
         compiler: its path.
@@ -90,42 +83,15 @@ def host_library(compiler: str, flags: tuple[str, ...]) -> Path:
     """
     root = tflm_project() / "sparse_nn"
     files = [*sorted((root / "include").glob("*.h")), *sorted((root / "src").glob("*.[ch]"))]
-    key = hashlib.sha256(repr((compiler, version(compiler), flags)).encode())
-    for file in files:
-        key.update(file.name.encode() + file.read_bytes())
-    archive = _writable(cache_folder() / "host") / f"sparse_nn-{key.hexdigest()[:24]}.a"
-    if archive.is_file():
-        os.utime(archive)
-        return archive
-    with tempfile.TemporaryDirectory(dir=archive.parent) as name:
+
+    def make(folder: Path) -> Path:
         sources = [file for file in files if file.suffix == ".c"]
         command = [compiler, *flags, f"-I{root / 'include'}", "-c", *map(str, sources)]
-        built = subprocess.run(command, cwd=name, capture_output=True, text=True, check=False)
+        built = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if built.returncode != 0:
             raise BuildError(f"sparse_nn does not compile on this machine:\n{built.stderr[-2000:]}")
         objects = [f"{source.stem}.o" for source in sources]
-        subprocess.run([require("ar"), "crs", archive.name, *objects], cwd=name, check=True)
-        os.replace(Path(name) / archive.name, archive)
-    _forget(archive.parent)
-    return archive
+        subprocess.run([require("ar"), "crs", "made.a", *objects], cwd=folder, check=True)
+        return folder / "made.a"
 
-
-def _writable(folder: Path) -> Path:
-    """The folder, or one for this process alone where the user has no place for a cache."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    own = Path(tempfile.mkdtemp(prefix="tflm-bridge-host-"))
-    atexit.register(shutil.rmtree, own, ignore_errors=True)
-    return own
-
-
-def _forget(folder: Path) -> None:
-    """Remove libraries of sources that nobody has used for a month."""
-    for archive in folder.glob("sparse_nn-*.a"):
-        with contextlib.suppress(OSError):
-            if archive.stat().st_mtime < time.time() - _MONTH:
-                archive.unlink()
+    return keep("host", "sparse_nn", (compiler, version(compiler), flags), files, make)

@@ -137,7 +137,7 @@ def test_outputs_that_differ_stop_a_study(work):
     arrays["expected"] = arrays["expected"] ^ 1
     try:
         bundle.add({"samples.npz": npz(arrays)})
-        with pytest.raises(ProofError, match="differs on cortex-m7"):
+        with pytest.raises(ProofError, match="c-compact on cortex-m7: outputs differ"):
             measure(asked, made, ("c-compact",), "cortex-m7")
     finally:
         bundle.add({"samples.npz": whole})

@@ -6,7 +6,8 @@
 
 Stock TFLM, TFLM with our kernels, CMSIS-NN called directly and our plain C on the same int8 weights
 and inputs; whole networks at high sparsity; unpruned ones beside published boards. Set TFLM_ROOT
-for the interpreter's rows. Goes on where it was stopped. Writes docs/results/benchmarks.md.
+for the interpreter's rows. Goes on where it was stopped. About forty minutes on two x86-64 cores;
+--quick about three. Writes docs/results/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
                                  [--measure-again] [--redraw]
 
 Every weight format on layers of many shapes and sparsities beside dense CMSIS-NN: cycles,
-instructions, bytes, crossovers, the planner's error. Goes on where it was stopped. Writes
-docs/results/kernels.md.
+instructions, bytes, crossovers, the planner's error; set TFLM_ROOT for its newer CMSIS-NN beside.
+Goes on where it was stopped. About twenty minutes on two x86-64 cores; --quick less than one.
+Writes docs/results/kernels.md.
 """
 
 from __future__ import annotations

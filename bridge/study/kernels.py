@@ -44,7 +44,9 @@ def study(
         shapes, sparsities, cores = shapes[:1], (0.0, *SHOWN), cores[:1]
     rows = {core: _rows(setup, core, shapes, sparsities) for core in cores}
     newer = {core: _newer(setup, core, shapes) for core in cores}
-    return write_page(setup, {"cores": cores, "rows": rows, "newer": newer}, page)
+    fitted = {core: {name: fit_error(name, core) for name in FORMATS} for core in cores}
+    results = {"cores": cores, "rows": rows, "newer": newer, "fitted": fitted}
+    return write_page(setup, results, page)
 
 
 def page(results: Results) -> Page:
@@ -60,7 +62,7 @@ def page(results: Results) -> Page:
         },
         "shown": SHOWN,
         "crossings": _crossings(every, cores),
-        "errors": _errors(every, cores),
+        "fit_errors": _errors(every, cores, results["fitted"]),
     }
     return Page("kernels.md.j2", facts)
 
@@ -142,13 +144,17 @@ def _share(found: Mapping[tuple[str, str, str], float | None], key: tuple[str, s
     return "never" if share is None else f"{share:.0%}".replace("%", " %")
 
 
-def _errors(rows: Sequence[KernelRow], cores: Sequence[str]) -> list[tuple[str, list[str]]]:
+def _errors(
+    rows: Sequence[KernelRow],
+    cores: Sequence[str],
+    fits: Mapping[str, Mapping[str, float | None]],
+) -> list[tuple[str, list[str]]]:
     """By format, for each core: the planner's error where it was fitted, and on these layers."""
     here = planner_error(rows)
 
     def cell(core: str, name: str) -> str:
-        fitted, seen = fit_error(name, core), here.get((core, name))
-        known = [f"{e:.1%}".replace("%", " %") for e in (fitted, seen) if e is not None]
+        both = fits[core].get(name), here.get((core, name))
+        known = [f"{e:.1%}".replace("%", " %") for e in both if e is not None]
         return ", ".join(known)
 
     return [(name, [cell(core, name) for core in cores]) for name in FORMATS]

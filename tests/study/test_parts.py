@@ -15,7 +15,7 @@ from bridge import zoo
 from bridge.bench.plots import Line, Plot, sheet
 from bridge.doctor import versions
 from bridge.progress import Silent
-from bridge.study import deutel, dogan, younes
+from bridge.study import benchmarks, deutel, dogan, kernels, younes
 from bridge.study.chain import weighted
 from bridge.study.coding import LEVELS, cluster, clustered_network, clustered_tflite, float_bytes
 from bridge.study.page import draw_page
@@ -184,7 +184,9 @@ def test_a_picture_needs_nothing_and_follows_the_screen():
     assert all(text in texts for text in ("a <b>", "t & 层", "$x$", "y_1"))
 
 
-@pytest.mark.parametrize("study", [deutel, dogan, younes], ids=lambda study: study.NAME)
+@pytest.mark.parametrize(
+    "study", [benchmarks, deutel, dogan, kernels, younes], ids=lambda study: study.NAME
+)
 def test_published_pages_are_those_of_their_figures(study, tmp_path):
     published = ROOT / "docs" / "results"
     file = tmp_path / f"{study.NAME}.json"

@@ -17,7 +17,7 @@ from bridge.data import load
 from bridge.errors import DataError, InputError, ProofError
 from bridge.progress import Silent
 from bridge.samples import npz
-from bridge.study import deutel, dogan, younes
+from bridge.study import benchmarks, deutel, dogan, kernels, younes
 from bridge.study.measure import convert_network, measure
 from bridge.study.networks import Trainer
 from bridge.study.setup import Setup, run
@@ -238,7 +238,7 @@ def test_a_quick_run_from_end_to_end(tmp_path):
     assert page.read_text() == text
 
 
-@pytest.mark.parametrize("name", ["dogan", "deutel", "younes"])
+@pytest.mark.parametrize("name", ["benchmarks", "dogan", "deutel", "kernels", "younes"])
 def test_scripts_tell_what_they_do(name):
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / f"reproduce_{name}.py"), "--help"],
@@ -247,3 +247,31 @@ def test_scripts_tell_what_they_do(name):
     assert "--quick" in done.stdout
     assert f"docs/results/{name}.md" in done.stdout
     assert "minutes" in done.stdout or "hour" in done.stdout
+
+
+def test_kernel_tables_have_every_format_and_the_planner_beside(work):
+    page = kernels.study(setup("kernels", work))
+    found = results(page)
+    rows = found["rows"]["cortex-m4"]
+    assert {"cmsis-nn", "dual-dense", "dual", "d8"} <= {row["format"] for row in rows}
+    assert all(abs(row["planned"] / row["cycles"] - 1) < 0.1 for row in rows if row["planned"])
+    text = page.read_text()
+    fastest = max(row["speedup"] for row in rows if row["sparsity"] == 0.9)
+    assert f"**{fastest:.2f}×**" in text
+    assert "of newer" not in text  # no TFLM
+    same_again(work, page, lambda: kernels.study(setup("kernels", work)))
+
+
+def test_benchmarks_without_tflm_say_what_is_missing(work):
+    network = benchmarks.Network(
+        "tiny", "lenet5", (("data", "digits"), ("quantize", "ptq"), ("epochs", 0))
+    )
+    asked = setup("benchmarks", work)
+    page = benchmarks.study(asked, (network,), (network,), ())
+    found = results(page)
+    ran = {row["engine"] for row in found["pruned"][0]["rows"]["cortex-m4"] if row["samples"]}
+    assert ran == {"c-dense", "c-sparse", "c-compact", "c-float"}
+    text = page.read_text()
+    assert "lenet5, `tflm` did not run" in text
+    assert "`tflm-bridge convert lenet5 --data digits --quantize ptq --epochs 0`" in text
+    assert "in TFLM |" not in text  # no pair without both sides

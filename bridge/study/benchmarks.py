@@ -189,8 +189,11 @@ def _whole(setup: Setup, network: Network, cores: Iterable[str]) -> dict[str, An
     wanted = [SAME_KERNELS.core]
     if len(list(cores)) > 1:
         wanted = list(dict.fromkeys([*wanted, *(entry.core for entry in CLOSED)]))
+    plain = ("c-dense", "c-sparse")  # all that is asked of a core for which TFLM is not built
     rows = {
-        core: _by_engine(measure(setup, made, ("tflm", "c-dense", "c-sparse"), core, FEW))
+        core: _by_engine(
+            measure(setup, made, ("tflm", *plain) if core in CORES else plain, core, FEW)
+        )
         for core in wanted
     }
     return about | {"rows": rows}

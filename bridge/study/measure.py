@@ -176,7 +176,9 @@ def _measured(
             again=setup.measure_again,
         )
     except _NotRun as left_out:
-        return left_out.row.as_json() | {"boards": []}
+        # Where TFLM lies is nobody's business but this machine's.
+        note = left_out.row.note.replace(str(setup.tflm_root), "TFLM_ROOT")
+        return left_out.row.as_json() | {"boards": [], "note": note}
     libraries = row["kernels"].partition("; linked")[0]
     setup.origins.append({"kernels": libraries} if libraries else {})
     return row

@@ -16,7 +16,7 @@ from bridge.compile import compile_graph
 from bridge.compile.cmsis import BASIC, store
 from bridge.emulate import run
 from bridge.errors import ToolchainError
-from bridge.firmware.build import build_c, build_files
+from bridge.firmware.build import _library, build_c, build_files
 from bridge.firmware.cmsis_nn import find_cmsis_nn
 from bridge.graph import read_tflite
 from tests.compile.networks import int8_model, lenet, random_inputs, residual, run_tflm
@@ -149,15 +149,8 @@ def test_a_library_of_ones_own_is_linked_and_called(monkeypatch, tmp_path):
     root = tmp_path / "nn"
     shutil.copytree(wheel.source / "Include", root / "Include")
     (root / "lib").mkdir()
-    options = {"BRIDGE_LIBRARIES": "cmsis_nn", **wheel.options}
-    header = (
-        '#include "arm_nnfunctions.h"\n#define MUT_ARENA_BYTES 16\n#define MUT_INPUT_BYTES 16\n'
-        "#define MUT_OUTPUT_BYTES 16\n"
-        "static inline int mut_invoke(const void *i, void *o, void *a)\n"
-        "{ (void)i; (void)o; (void)a; return 0; }\n"
-    )
-    build_files(core, "c", {"model_under_test.h": header}, options, tmp_path / "build")
-    shutil.copy(tmp_path / "build/build/libcmsis_nn.a", root / "lib/libcmsis-nn.a")
+    built = _library("cmsis_nn", core, "", str(wheel.source), str(wheel.core))
+    shutil.copy(built, root / "lib/libcmsis-nn.a")
     monkeypatch.setenv("CMSIS_NN_ROOT", str(root))
     found = find_cmsis_nn(core)
     assert found.library == root / "lib/libcmsis-nn.a"

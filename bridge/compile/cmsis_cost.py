@@ -4,7 +4,7 @@ Closed form like ``bridge.compile.cost``, coarser: CMSIS-NN chooses among severa
 here told apart as an unrolled convolution, a pointwise one, a depthwise and a fully connected one.
 ``python -m bridge.bench.cmsis_fit`` fits it to the CMSIS-NN of ``CMSIS_NN_ROOT`` on the emulated
 cores and keeps the largest error beside it. The table was made with the one that TFLM 90b983c2b3f1
-pins: versions differ little, but for Cortex-M55, where 4.0.0 takes up to four times as long.
+pins: versions differ little, but for Cortex-M55, where 4.0.0 takes up to five times as long.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import numpy as np
 
 from bridge.bench.kernel_cases import Case, kernel_input, kernel_program, reference
 from bridge.bench.kernel_layers import SHAPES, LayerShape, bench_layer
+from bridge.bench.layers import crossing
 from bridge.compile.choose import DENSE, FORMATS, made_for
 from bridge.compile.cmsis import connected, store
 from bridge.compile.cost import cycles
@@ -283,18 +284,6 @@ def crossover(rows: Sequence[KernelRow]) -> dict[tuple[str, str, str], float | N
         for name in dict.fromkeys(row.format for row in here):
             if name in DENSE or name == BASELINE:
                 continue
-            points = sorted((row.sparsity, row.cycles) for row in here if row.format == name)
-            result[layer, core, name] = _crossing(points, dense)
+            gains = sorted((row.sparsity, dense - row.cycles) for row in here if row.format == name)
+            result[layer, core, name] = crossing(gains)
     return result
-
-
-def _crossing(points: Sequence[tuple[float, int]], dense: int) -> float | None:
-    before: tuple[float, int] | None = None
-    for sparsity, counted in points:
-        if counted <= dense:
-            if before is None:
-                return sparsity
-            share = (before[1] - dense) / (before[1] - counted)
-            return before[0] + share * (sparsity - before[0])
-        before = sparsity, counted
-    return None
